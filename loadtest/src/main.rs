@@ -1,0 +1,2 @@
+//! Load generator for Signal Fish servers.
+fn main() {}

@@ -1,0 +1,1 @@
+//! One room: members, lobby, authority, spectators, seats and replay, without IO.

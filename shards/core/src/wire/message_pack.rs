@@ -1,0 +1,1 @@
+//! MessagePack game data (spec 2.9, D38).

@@ -1,0 +1,2 @@
+//! Signaling and relay server.
+fn main() {}
