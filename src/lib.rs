@@ -1,1 +1,20 @@
-//! The process around the shards.
+//! The process around the shards: configuration, HTTP, the control plane, and the embedding API.
+//!
+//! ```no_run
+//! use signal_fish_server::{Config, Server};
+//!
+//! let server = Server::start(&Config::default())?;
+//! println!("listening on {}", server.address());
+//! server.shutdown()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod control;
+pub mod http;
+pub mod listener;
+mod server;
+
+pub use config::Config;
+pub use server::{Server, ServerHandle, StartError};

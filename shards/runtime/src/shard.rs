@@ -1,0 +1,351 @@
+use crate::clock::Clock;
+use crate::connection::{self, Connection};
+use crate::flusher::flush_turns;
+use crate::handoff::Handoff;
+use crate::incoming::Acceptor;
+use crate::mailbox::{Inbox, Mail, Mailbox, Request};
+use crate::table::{Counters, Phase, Table};
+use crate::timers::tick;
+use crate::{Handler, socket};
+use crossbeam_channel::Sender;
+use futures_lite::future::poll_fn;
+use glommio::{ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, Shares};
+use signal_fish_core::engine::{self, ShardIndex};
+use signal_fish_core::ws;
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Bytes received at once, shared by all connections of a shard.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Memory that glommio registers with each of its rings; its default of 10 MiB is for files.
+const IO_MEMORY_BYTES: usize = 64 * 1024;
+/// How long a task may run before glommio asks it to yield.
+const PREEMPT_TIMER: Duration = Duration::from_millis(5);
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Bounds of a shard.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bounds of the codec.
+    pub codec: ws::Limits,
+    /// `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
+    pub outbound_bytes_max: usize,
+    /// Time for an HTTP head (D39).
+    pub head_timeout: Duration,
+    /// `server.drain_timeout_secs` (D35).
+    pub drain_timeout: Duration,
+    /// Connections of one shard, in whatever phase.
+    pub slots_max: usize,
+}
+
+/// Everything a shard needs to start.
+pub struct ShardPlan {
+    /// Its index.
+    pub index: ShardIndex,
+    /// CPU to pin it to; `None` leaves it to the scheduler.
+    pub cpu: Option<usize>,
+    /// Listener of its own.
+    pub listener: std::net::TcpListener,
+    /// Its mailbox.
+    pub inbox: Inbox,
+    /// The mailboxes of all shards, its own included.
+    pub mailboxes: Arc<[Mailbox]>,
+    /// To the control plane.
+    pub control: Sender<Request>,
+    /// Bounds.
+    pub options: Options,
+    /// Start of the process's monotonic clock, the same for all shards.
+    pub start: Instant,
+}
+
+/// A running shard.
+#[derive(Debug)]
+pub struct ShardThread(ExecutorJoinHandle<()>);
+
+/// Figures of one shard.
+#[derive(Debug, Clone)]
+pub struct ShardReport {
+    /// Which shard.
+    pub shard: ShardIndex,
+    /// Connections in whatever phase.
+    pub connections: usize,
+    /// What the runtime counted.
+    pub runtime: Counters,
+    /// What the engine counted.
+    pub engine: engine::Counters,
+    /// What the engine holds.
+    pub gauges: engine::Gauges,
+}
+
+/// One shard, on its own thread.
+#[derive(Debug)]
+pub(crate) struct Shard<H> {
+    pub(crate) index: ShardIndex,
+    pub(crate) state: RefCell<State<H>>,
+    pub(crate) mailboxes: Arc<[Mailbox]>,
+}
+
+/// What the tasks of a shard share. Borrowed for the length of one poll, never across a wait.
+#[derive(Debug)]
+pub(crate) struct State<H> {
+    pub(crate) handler: H,
+    pub(crate) table: Table,
+    /// What the connection whose turn it is receives into.
+    pub(crate) buffer: Vec<u8>,
+    /// Set when the server shuts down: when the last connections are ended.
+    pub(crate) drain_deadline: Option<Duration>,
+    drained: Option<std::task::Waker>,
+}
+
+impl ShardPlan {
+    /// Starts the shard on a thread of its own. `make` builds handler and acceptor on that thread; `started` gets one
+    /// message when the shard serves.
+    ///
+    /// # Errors
+    /// When the thread or its rings cannot be made.
+    pub fn spawn<H, A, F>(self, make: F, started: Sender<()>) -> io::Result<ShardThread>
+    where
+        H: Handler,
+        A: Acceptor,
+        F: FnOnce() -> (H, A) + Send + 'static,
+    {
+        let placement = self.cpu.map_or(Placement::Unbound, Placement::Fixed);
+        LocalExecutorBuilder::new(placement)
+            .name("shard")
+            .io_memory(IO_MEMORY_BYTES)
+            .preempt_timer(PREEMPT_TIMER)
+            .spawn(move || async move {
+                let (handler, acceptor) = make();
+                run(self, handler, acceptor, started).await;
+            })
+            .map(ShardThread)
+            .map_err(io::Error::from)
+    }
+}
+
+impl std::fmt::Debug for ShardPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardPlan").field("index", &self.index).field("cpu", &self.cpu).finish_non_exhaustive()
+    }
+}
+
+impl ShardThread {
+    /// Waits for the end of the shard.
+    ///
+    /// # Errors
+    /// When its executor failed.
+    pub fn join(self) -> io::Result<()> {
+        self.0.join().map_err(io::Error::from)
+    }
+}
+
+/// The life of a shard: serve until the drain, then until the last connection has ended.
+async fn run<H: Handler, A: Acceptor>(plan: ShardPlan, handler: H, acceptor: A, started: Sender<()>) {
+    let table = Table::new(plan.index, plan.options, Clock::new(plan.start), plan.control);
+    let shard = Rc::new(Shard {
+        index: plan.index,
+        state: RefCell::new(State {
+            handler,
+            table,
+            buffer: vec![0; READ_BUFFER_BYTES],
+            drain_deadline: None,
+            drained: None,
+        }),
+        mailboxes: plan.mailboxes,
+    });
+    // A queue of its own: in the default queue, mail from another thread would wait for the preemption timer.
+    let mail_queue = glommio::executor().create_task_queue(
+        Shares::default(),
+        Latency::Matters(Duration::from_millis(1)),
+        "mail",
+    );
+    let mail = match glommio::spawn_local_into(read_mail(Rc::clone(&shard), plan.inbox), mail_queue) {
+        Ok(task) => task,
+        Err(error) => {
+            tracing::error!(%error, "the shard's mail task could not start");
+            return;
+        }
+    };
+    let flusher = glommio::spawn_local(flush_turns(Rc::clone(&shard)));
+    let timer = glommio::spawn_local(tick(Rc::clone(&shard)));
+    let queue = plan.listener.try_clone();
+    let acceptor = Rc::new(acceptor);
+    let accepting = glommio::spawn_local(accept(Rc::clone(&shard), Rc::clone(&acceptor), plan.listener));
+    let _ = started.send(());
+
+    poll_fn(|cx| shard.state.borrow_mut().poll_drain(cx.waker())).await;
+    poll_fn(|cx| shard.state.borrow_mut().poll_empty(cx.waker())).await;
+    accepting.cancel().await;
+    if let Ok(queue) = queue {
+        refuse_queue(&queue, &acceptor.draining_answer());
+    }
+    poll_fn(|cx| shard.state.borrow_mut().poll_empty(cx.waker())).await;
+    timer.cancel().await;
+    mail.cancel().await;
+    flusher.cancel().await;
+}
+
+impl<H: Handler> State<H> {
+    /// Tells the engine about the connections that its effects have ended.
+    pub(crate) fn settle(&mut self) {
+        while let Some(slot) = self.table.next_doomed() {
+            let now = self.table.now();
+            self.handler.disconnected(now, slot, &mut self.table);
+        }
+    }
+
+    pub(crate) fn report(&self, shard: ShardIndex) -> ShardReport {
+        let (engine, gauges) = self.handler.figures();
+        ShardReport { shard, connections: self.table.live(), runtime: self.table.counters, engine, gauges }
+    }
+
+    fn drain(&mut self) {
+        if self.drain_deadline.is_some() {
+            return;
+        }
+        let now = self.table.read_clock();
+        self.drain_deadline = Some(now.monotonic.saturating_add(self.table.options().drain_timeout));
+        self.handler.drain(now, &mut self.table);
+        self.settle();
+        self.table.end_heads();
+        if let Some(waker) = self.drained.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_drain(&mut self, waker: &std::task::Waker) -> Poll<()> {
+        if self.drain_deadline.is_some() {
+            return Poll::Ready(());
+        }
+        self.drained = Some(waker.clone());
+        Poll::Pending
+    }
+
+    fn poll_empty(&mut self, waker: &std::task::Waker) -> Poll<()> {
+        if self.table.live() == 0 {
+            return Poll::Ready(());
+        }
+        self.table.wake_when_empty(waker);
+        Poll::Pending
+    }
+}
+
+/// Accepts connections, one task each.
+async fn accept<H: Handler, A: Acceptor>(shard: Rc<Shard<H>>, acceptor: Rc<A>, listener: std::net::TcpListener) {
+    let listener = socket::adopt_listener(listener);
+    loop {
+        let accepted = match listener.shared_accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if accept_failed(&io::Error::from(error)) {
+                    glommio::timer::sleep(ACCEPT_RETRY).await;
+                }
+                continue;
+            }
+        };
+        let peer = accepted.peer_addr();
+        let stream = accepted.bind_to_executor();
+        // Without a peer the connection has ended in the queue.
+        let Ok(peer) = peer else { continue };
+        // Fails only on a connection that has ended, which its task finds out by itself.
+        let _ = stream.set_nodelay(true);
+        let mut state = shard.state.borrow_mut();
+        state.table.read_clock();
+        let Some(slot) = state.table.take_slot(stream.as_raw_fd(), Phase::Head) else {
+            continue;
+        };
+        state.table.counters.accepted += 1;
+        drop(state);
+        let task = connection::serve_accepted(Rc::clone(&shard), Rc::clone(&acceptor), stream, slot, peer.ip());
+        glommio::spawn_local(task).detach();
+    }
+}
+
+/// Answers the connections that nobody accepted any more: closing their listener would reset them.
+fn refuse_queue(listener: &std::net::TcpListener, answer: &[u8]) {
+    if listener.set_nonblocking(true).is_err() {
+        return;
+    }
+    while let Ok((stream, _)) = listener.accept() {
+        let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+        // Whoever has gone meanwhile misses nothing.
+        let _ = rustix::net::send(&stream, answer, flags);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// Logs a failed accept; says whether to wait before the next.
+fn accept_failed(error: &io::Error) -> bool {
+    if error.kind() == io::ErrorKind::ConnectionAborted || error.kind() == io::ErrorKind::Interrupted {
+        return false;
+    }
+    tracing::warn!(%error, "a connection could not be accepted; is the limit of open files too low?");
+    true
+}
+
+/// Handles what other threads send.
+async fn read_mail<H: Handler>(shard: Rc<Shard<H>>, inbox: Inbox) {
+    /// Pieces of mail handled before other tasks get their turn.
+    const MAIL_PER_TURN_MAX: usize = 64;
+    loop {
+        let mut handled = 0;
+        poll_fn(|cx| {
+            inbox.listen(cx.waker());
+            inbox.quiet();
+            while let Some(mail) = inbox.take() {
+                handle_mail(&shard, mail);
+                handled += 1;
+                if handled == MAIL_PER_TURN_MAX {
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        futures_lite::future::yield_now().await;
+    }
+}
+
+fn handle_mail<H: Handler>(shard: &Rc<Shard<H>>, mail: Mail) {
+    match mail {
+        Mail::Verdict { slot, verdict } => {
+            let mut state = shard.state.borrow_mut();
+            let state = &mut *state;
+            let now = state.table.read_clock();
+            state.handler.verdict(now, slot, verdict, &mut state.table);
+            state.settle();
+        }
+        Mail::Connection(handoff) => adopt(shard, *handoff),
+        Mail::Drain => shard.state.borrow_mut().drain(),
+    }
+}
+
+/// Takes over a connection from another shard.
+fn adopt<H: Handler>(shard: &Rc<Shard<H>>, handoff: Handoff) {
+    let Handoff { socket, decoder, unread, unsent, session } = handoff;
+    let mut guard = shard.state.borrow_mut();
+    let state = &mut *guard;
+    let now = state.table.read_clock();
+    let stream = socket::adopt_stream(socket);
+    let Some(slot) = state.table.take_slot(stream.as_raw_fd(), Phase::Open) else {
+        state.table.counters.handoffs_failed += 1;
+        state.handler.abandon(session, &mut state.table);
+        return;
+    };
+    state.table.counters.handoffs_in += 1;
+    state.table.restore_outbox(slot, unsent);
+    state.handler.adopt(now, slot, session, &mut state.table);
+    if state.drain_deadline.is_some() {
+        state.handler.drain(now, &mut state.table);
+    }
+    state.settle();
+    drop(guard);
+    let connection = Connection::adopted(slot, stream, decoder, unread);
+    glommio::spawn_local(connection::serve_adopted(Rc::clone(shard), connection)).detach();
+}

@@ -1,0 +1,506 @@
+use crate::clock::Clock;
+use crate::mailbox::Request;
+use crate::outbox::{Outbox, Pool};
+use crate::shard::Options;
+use crate::socket;
+use crossbeam_channel::Sender;
+use signal_fish_core::Now;
+use signal_fish_core::admission::{Ask, Notice};
+use signal_fish_core::engine::{CloseReason, Effects, Form, MovingSession, ShardIndex, Slot};
+use signal_fish_core::ws;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::RawFd;
+use std::task::Waker;
+use std::time::Duration;
+
+/// The connections of one shard, each in its slot, and their outboxes. This is where the engine's effects go.
+#[derive(Debug)]
+pub struct Table {
+    shard: ShardIndex,
+    options: Options,
+    clock: Clock,
+    now: Now,
+    control: Sender<Request>,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    live: usize,
+    /// Slots with output that nobody sends yet, in the order in which it was produced.
+    dirty: VecDeque<Slot>,
+    flusher: Option<Waker>,
+    pool: Pool,
+    /// Slow consumers whose sessions the engine has not ended yet.
+    doomed: Vec<Slot>,
+    /// Woken when the last slot is released.
+    emptied: Option<Waker>,
+    pub(crate) counters: Counters,
+}
+
+/// What a shard counted since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted from the listener.
+    pub accepted: u64,
+    /// Connections taken over from other shards.
+    pub handoffs_in: u64,
+    /// Connections moved to other shards.
+    pub handoffs_out: u64,
+    /// Handoffs that ended in a close because a mailbox was full.
+    pub handoffs_failed: u64,
+    /// Slow consumers closed with 1013 (D26).
+    pub slow_consumer_closes: u64,
+    /// Messages appended to outboxes.
+    pub messages_out: u64,
+    /// Calls of `send`.
+    pub sends: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    generation: u32,
+    fd: RawFd,
+    phase: Phase,
+    /// In [`Table::dirty`].
+    dirty: bool,
+    /// The socket's buffer is full; the connection's task sends as soon as there is room.
+    blocked: bool,
+    /// Frames are not handled until the engine resumes the session.
+    waiting: bool,
+    /// End of the phase, for heads and closing connections.
+    deadline: Duration,
+    expired: bool,
+    waker: Option<Waker>,
+    outbox: Outbox,
+    moving: Option<Box<Departure>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Departure {
+    pub(crate) to: ShardIndex,
+    pub(crate) session: Box<MovingSession>,
+}
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No connection.
+    Free,
+    /// Its HTTP head is being read.
+    Head,
+    /// It speaks WebSocket.
+    Open,
+    /// It leaves for another shard.
+    Moving,
+    /// Its last output is being sent; input is discarded.
+    Closing,
+    /// It ends at once.
+    Dead,
+}
+
+/// How long a closing connection may take to send its last output and to see the peer's end.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Table {
+    pub(crate) fn new(shard: ShardIndex, options: Options, clock: Clock, control: Sender<Request>) -> Self {
+        Self {
+            shard,
+            options,
+            clock,
+            now: clock.read(),
+            control,
+            entries: Vec::new(),
+            free: Vec::new(),
+            live: 0,
+            dirty: VecDeque::new(),
+            flusher: None,
+            pool: Pool::default(),
+            doomed: Vec::new(),
+            emptied: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Reads the clocks; every effect until the next reading counts from here.
+    pub(crate) fn read_clock(&mut self) -> Now {
+        self.now = self.clock.read();
+        self.now
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.now
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    // ----- slots
+
+    /// Takes a slot for the socket `fd`; `None` when the shard has as many connections as it may.
+    pub(crate) fn take_slot(&mut self, fd: RawFd, phase: Phase) -> Option<Slot> {
+        if self.live >= self.options.slots_max {
+            return None;
+        }
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(self.entries.len()).ok()?;
+                self.entries.push(Entry::default());
+                index
+            }
+        };
+        self.live += 1;
+        let deadline = self.now.monotonic.saturating_add(self.options.head_timeout);
+        let entry = &mut self.entries[index as usize];
+        *entry = Entry { generation: entry.generation, fd, phase, deadline, ..Entry::default() };
+        Some(Slot { index, generation: entry.generation })
+    }
+
+    /// Gives the slot up. Its generation moves on, so nothing reaches the descriptor any more; only then may the stream
+    /// be dropped.
+    pub(crate) fn release(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+            return;
+        };
+        entry.outbox.clear(&mut self.pool);
+        *entry = Entry { generation: entry.generation.wrapping_add(1), ..Entry::default() };
+        self.free.push(slot.index);
+        self.live -= 1;
+        if self.live == 0
+            && let Some(waker) = self.emptied.take()
+        {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn wake_when_empty(&mut self, waker: &Waker) {
+        self.emptied = Some(waker.clone());
+    }
+
+    fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.entries
+            .get_mut(slot.index as usize)
+            .filter(|entry| entry.generation == slot.generation && entry.phase != Phase::Free)
+    }
+
+    // ----- what the connection's task asks
+
+    /// Remembers whom to wake, and says where the connection is.
+    pub(crate) fn arm(&mut self, slot: Slot, waker: &Waker) -> Phase {
+        let Some(entry) = self.entry(slot) else {
+            return Phase::Dead;
+        };
+        if !entry.waker.as_ref().is_some_and(|armed| armed.will_wake(waker)) {
+            entry.waker = Some(waker.clone());
+        }
+        entry.phase
+    }
+
+    pub(crate) fn phase(&mut self, slot: Slot) -> Phase {
+        self.entry(slot).map_or(Phase::Dead, |entry| entry.phase)
+    }
+
+    pub(crate) fn is_waiting(&mut self, slot: Slot) -> bool {
+        self.entry(slot).is_some_and(|entry| entry.waiting)
+    }
+
+    pub(crate) fn is_blocked(&mut self, slot: Slot) -> bool {
+        self.entry(slot).is_some_and(|entry| entry.blocked)
+    }
+
+    pub(crate) fn is_expired(&mut self, slot: Slot) -> bool {
+        self.entry(slot).is_none_or(|entry| entry.expired)
+    }
+
+    pub(crate) fn unsent(&mut self, slot: Slot) -> &[u8] {
+        self.entry(slot).map_or(&[], |entry| entry.outbox.unsent())
+    }
+
+    /// The connection's task sent `n` bytes of [`Self::unsent`].
+    pub(crate) fn sent(&mut self, slot: Slot, n: usize) {
+        self.counters.sends += 1;
+        self.counters.bytes_out += n as u64;
+        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+            return;
+        };
+        entry.outbox.advance(n, &mut self.pool);
+        if entry.outbox.is_empty() {
+            entry.blocked = false;
+        }
+    }
+
+    // ----- changes of phase
+
+    /// The upgrade is answered; frames follow.
+    pub(crate) fn open(&mut self, slot: Slot) {
+        if let Some(entry) = self.entry(slot).filter(|entry| entry.phase == Phase::Head) {
+            entry.phase = Phase::Open;
+        }
+    }
+
+    /// Nothing more is accepted from or for the connection; what is in its outbox is still sent.
+    pub(crate) fn begin_close(&mut self, slot: Slot) {
+        let deadline = self.now.monotonic.saturating_add(LINGER);
+        if let Some(entry) = self.entry(slot).filter(|entry| matches!(entry.phase, Phase::Head | Phase::Open)) {
+            entry.phase = Phase::Closing;
+            entry.deadline = deadline;
+            entry.waiting = false;
+            entry.wake();
+        }
+    }
+
+    /// Appends a close frame and closes.
+    pub(crate) fn close_with(&mut self, slot: Slot, code: Option<u16>, reason: &str) {
+        if self.phase(slot) == Phase::Open {
+            self.append(slot, |out| ws::write_close(code, reason, out));
+            self.begin_close(slot);
+        }
+    }
+
+    pub(crate) fn take_departure(&mut self, slot: Slot) -> Option<(Box<Departure>, Vec<u8>)> {
+        let entry = self.entry(slot)?;
+        let departure = entry.moving.take()?;
+        Some((departure, std::mem::take(&mut entry.outbox).into_unsent()))
+    }
+
+    /// Continues the output of a connection that arrived from another shard.
+    pub(crate) fn restore_outbox(&mut self, slot: Slot, unsent: Vec<u8>) {
+        if unsent.is_empty() {
+            return;
+        }
+        if let Some(entry) = self.entry(slot) {
+            entry.outbox = Outbox::from_unsent(unsent);
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// Appends bytes that are not a frame: an HTTP answer.
+    pub(crate) fn append_raw(&mut self, slot: Slot, bytes: &[u8]) {
+        self.append(slot, |out| out.extend_from_slice(bytes));
+    }
+
+    pub(crate) fn append_pong(&mut self, slot: Slot, payload: &[u8]) {
+        if self.has_room(slot, payload.len()) {
+            self.append(slot, |out| ws::write_pong(payload, out));
+        }
+    }
+
+    /// Ends connections that have not asked for anything yet; whoever has, is answered.
+    pub(crate) fn end_heads(&mut self) {
+        for entry in &mut self.entries {
+            if entry.phase == Phase::Head {
+                entry.expired = true;
+                entry.wake();
+            }
+        }
+    }
+
+    // ----- time
+
+    /// Marks heads that took too long and closing connections that lingered enough.
+    pub(crate) fn expire(&mut self) {
+        let now = self.now.monotonic;
+        for entry in &mut self.entries {
+            if matches!(entry.phase, Phase::Head | Phase::Closing) && entry.deadline <= now && !entry.expired {
+                entry.expired = true;
+                entry.wake();
+            }
+        }
+    }
+
+    /// Ends every connection at once, whatever it is doing; one that is about to move does so first.
+    pub(crate) fn kill_all(&mut self) {
+        for entry in &mut self.entries {
+            if !matches!(entry.phase, Phase::Free | Phase::Moving) {
+                entry.phase = Phase::Dead;
+                entry.wake();
+            }
+        }
+    }
+
+    /// A session whose connection was closed as a slow consumer; the engine has to be told.
+    pub(crate) fn next_doomed(&mut self) -> Option<Slot> {
+        self.doomed.pop()
+    }
+
+    pub(crate) fn request(&mut self, request: Request) {
+        // The channel is unbounded because what is in it is bounded: one ask per connection, one notice per ticket or
+        // permit that was granted. It fails only when the control plane has ended, and then nobody waits for an answer.
+        let _ = self.control.send(request);
+    }
+
+    // ----- output
+
+    fn append(&mut self, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+            return;
+        };
+        if !matches!(entry.phase, Phase::Head | Phase::Open) {
+            return;
+        }
+        write(entry.outbox.tail(&mut self.pool));
+        if !entry.dirty && !entry.blocked {
+            self.mark_dirty(slot);
+        }
+    }
+
+    fn mark_dirty(&mut self, slot: Slot) {
+        if let Some(entry) = self.entry(slot) {
+            entry.dirty = true;
+            self.dirty.push_back(slot);
+            if let Some(waker) = self.flusher.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Whether `more` payload bytes fit into the outbox; if not, the slow consumer is closed with 1013 (D26).
+    fn has_room(&mut self, slot: Slot, more: usize) -> bool {
+        /// The longest header of a frame that a server sends.
+        const HEADER_BYTES: usize = 10;
+        let limit = self.options.outbound_bytes_max;
+        let Some(entry) = self.entry(slot).filter(|entry| entry.phase == Phase::Open) else {
+            return false;
+        };
+        if entry.outbox.len() + more + HEADER_BYTES <= limit {
+            return true;
+        }
+        self.counters.slow_consumer_closes += 1;
+        self.doomed.push(slot);
+        self.close_with(slot, Some(1013), "too slow: the outbound buffer is full");
+        false
+    }
+
+    /// Whom to wake when there is something to flush; `true` when there already is.
+    pub(crate) fn arm_flusher(&mut self, waker: &Waker) -> bool {
+        if self.dirty.is_empty() {
+            self.flusher = Some(waker.clone());
+            return false;
+        }
+        true
+    }
+
+    /// Sends the outboxes of up to `sends_max` dirty slots: one `send` each. Says whether some are left.
+    pub(crate) fn flush(&mut self, sends_max: usize) -> bool {
+        for _ in 0..sends_max {
+            let Some(slot) = self.dirty.pop_front() else {
+                return false;
+            };
+            self.flush_slot(slot);
+        }
+        !self.dirty.is_empty()
+    }
+
+    fn flush_slot(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+            return;
+        };
+        entry.dirty = false;
+        // A moving connection takes its output along.
+        if entry.outbox.is_empty() || entry.blocked || !matches!(entry.phase, Phase::Head | Phase::Open | Phase::Closing) {
+            return;
+        }
+        self.counters.sends += 1;
+        match socket::send(entry.fd, entry.outbox.unsent()) {
+            Ok(n) => {
+                self.counters.bytes_out += n as u64;
+                entry.outbox.advance(n, &mut self.pool);
+                if entry.outbox.is_empty() {
+                    if entry.phase == Phase::Closing {
+                        entry.wake();
+                    }
+                    return;
+                }
+                entry.blocked = true;
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                entry.blocked = true;
+            }
+            // The peer is gone: the task sees the same error when it writes, and ends the connection.
+            Err(_) => entry.blocked = true,
+        }
+        entry.wake();
+    }
+}
+
+impl Effects for Table {
+    fn send(&mut self, to: Slot, form: Form, payload: &[u8]) {
+        if self.has_room(to, payload.len()) {
+            self.counters.messages_out += 1;
+            self.append(to, |out| ws::write_message(form == Form::Text, payload, out));
+        }
+    }
+
+    fn ping(&mut self, slot: Slot) {
+        if self.has_room(slot, 0) {
+            self.append(slot, |out| ws::write_ping(&[], out));
+        }
+    }
+
+    fn close(&mut self, slot: Slot, reason: CloseReason) {
+        match reason {
+            CloseReason::Drain => self.close_with(slot, Some(1001), "server is shutting down"),
+            CloseReason::Policy(text) => self.close_with(slot, Some(1008), text),
+        }
+    }
+
+    fn ask(&mut self, slot: Slot, ask: Ask) {
+        if let Some(entry) = self.entry(slot) {
+            entry.waiting = true;
+        }
+        let shard = self.shard;
+        self.request(Request::Ask { shard, slot, ask });
+    }
+
+    fn resume(&mut self, slot: Slot) {
+        if let Some(entry) = self.entry(slot) {
+            entry.waiting = false;
+            entry.wake();
+        }
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.request(Request::Notice(notice));
+    }
+
+    fn hand_off(&mut self, slot: Slot, to: ShardIndex, session: Box<MovingSession>) {
+        if let Some(entry) = self.entry(slot) {
+            entry.phase = Phase::Moving;
+            entry.waiting = false;
+            entry.moving = Some(Box::new(Departure { to, session }));
+            entry.wake();
+        }
+    }
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            fd: -1,
+            phase: Phase::Free,
+            dirty: false,
+            blocked: false,
+            waiting: false,
+            deadline: Duration::ZERO,
+            expired: false,
+            waker: None,
+            outbox: Outbox::default(),
+            moving: None,
+        }
+    }
+}
+
+impl Entry {
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}

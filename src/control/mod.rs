@@ -1,0 +1,80 @@
+//! The control plane: one ordinary thread around [`Admission`]. It answers asks, takes back what ended, and adds up the
+//! reports of all shards. Nothing of a relayed message passes here.
+
+mod totals;
+
+pub use totals::Totals;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
+use signal_fish_core::engine::{ShardIndex, Slot};
+use signal_fish_runtime::{Mail, Mailbox, Request};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often windows that are over are forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The control plane's state, owned by its thread.
+pub(crate) struct ControlPlane {
+    admission: Admission,
+    mailboxes: Arc<[Mailbox]>,
+    requests: Receiver<Request>,
+    start: Instant,
+    totals: Arc<Mutex<Totals>>,
+}
+
+impl ControlPlane {
+    pub(crate) fn new(
+        admission: Admission,
+        mailboxes: Arc<[Mailbox]>,
+        requests: Receiver<Request>,
+        start: Instant,
+        totals: Arc<Mutex<Totals>>,
+    ) -> Self {
+        Self { admission, mailboxes, requests, start, totals }
+    }
+
+    /// Serves until [`Request::Stop`].
+    pub(crate) fn run(mut self) {
+        let mut next_sweep = self.start.elapsed() + SWEEP_INTERVAL;
+        loop {
+            let now = self.start.elapsed();
+            if now >= next_sweep {
+                self.admission.sweep(now);
+                self.publish();
+                next_sweep = now + SWEEP_INTERVAL;
+            }
+            match self.requests.recv_timeout(next_sweep.saturating_sub(now)) {
+                Ok(Request::Ask { shard, slot, ask }) => self.answer(shard, slot, ask),
+                Ok(Request::Notice(notice)) => self.admission.give_back(notice),
+                Ok(Request::Report(report)) => self.totals().record(*report),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.publish();
+    }
+
+    fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
+        let verdict = self.admission.decide(self.start.elapsed(), ask);
+        let mail = Mail::Verdict { slot, verdict };
+        if let Err(Mail::Verdict { verdict, .. }) = self.mailboxes[usize::from(shard.0)].try_send(mail) {
+            // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
+            match verdict {
+                Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
+                Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
+                Verdict::Admitted | Verdict::Refused(_) => {}
+            }
+        }
+    }
+
+    fn publish(&self) {
+        self.totals().admission = self.admission.totals();
+    }
+
+    fn totals(&self) -> std::sync::MutexGuard<'_, Totals> {
+        // Totals are plain numbers: whoever panicked while holding them left nothing half done.
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

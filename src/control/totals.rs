@@ -1,0 +1,24 @@
+use signal_fish_core::admission;
+use signal_fish_runtime::ShardReport;
+use std::collections::BTreeMap;
+
+/// What the whole server has counted, at most about a second old.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// What admission holds and has refused.
+    pub admission: admission::Totals,
+    /// The latest report of each shard.
+    pub shards: BTreeMap<u16, ShardReport>,
+}
+
+impl Totals {
+    pub(crate) fn record(&mut self, report: ShardReport) {
+        self.shards.insert(report.shard.0, report);
+    }
+
+    /// Connections in whatever phase.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shards.values().map(|report| report.connections).sum()
+    }
+}

@@ -1,0 +1,258 @@
+//! The embedding API: start a server, ask it for its address, shut it down.
+
+use crate::Config;
+use crate::control::{ControlPlane, Totals};
+use crate::http::Origins;
+use crate::listener::{HttpAcceptor, TrustedProxies};
+use crossbeam_channel::{Sender, bounded, unbounded};
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, SeedableRng, TryRng};
+use signal_fish_core::admission::Admission;
+use signal_fish_core::engine::{Engine, Routing, ShardIndex};
+use signal_fish_core::ws;
+use signal_fish_runtime::{Mail, Mailbox, Options, Request, ShardPlan, ShardThread, listen, listen_again, mailbox};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+/// Time for an HTTP head (D39).
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest message that is discarded rather than refused with 1009 (D10).
+const DISCARD_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Connections of a shard that may be on their way in or out beside those that admission counts.
+const SLOTS_SPARE: usize = 1024;
+
+/// A server in this process.
+#[derive(Debug)]
+pub struct Server;
+
+/// A running server. Dropping the handle leaves the server running.
+#[derive(Debug)]
+pub struct ServerHandle {
+    address: SocketAddr,
+    cpus: Vec<Option<usize>>,
+    mailboxes: Arc<[Mailbox]>,
+    control: Sender<Request>,
+    totals: Arc<Mutex<Totals>>,
+    shards: Vec<ShardThread>,
+    control_thread: JoinHandle<()>,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The address cannot be listened on: see `bind` and `port`.
+    Listen {
+        /// Address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// `shards.cpus` names a CPU that this process may not use.
+    Cpu(usize),
+    /// A thread or its io_uring rings could not be made.
+    Shard(io::Error),
+    /// The system has no random bytes.
+    Random(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error} (see `bind` and `port`)"),
+            Self::Cpu(cpu) => write!(f, "CPU {cpu} is not available to this process (see `shards.cpus`)"),
+            Self::Shard(error) => write!(f, "a shard could not start: {error}"),
+            Self::Random(error) => write!(f, "the system gives no random bytes: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Server {
+    /// Starts one shard per core as configured, and the control plane, and returns when all of them serve.
+    ///
+    /// # Errors
+    /// A [`StartError`]; nothing of the server is left running then.
+    pub fn start(config: &Config) -> Result<ServerHandle, StartError> {
+        let cpus = choose_cpus(config)?;
+        let count = cpus.len();
+        let listeners = open_listeners(SocketAddr::new(config.bind, config.port), count)?;
+        let address = listeners[0].local_addr().map_err(StartError::Shard)?;
+
+        let mut seed = <StdRng as SeedableRng>::Seed::default();
+        SysRng.try_fill_bytes(&mut seed).map_err(|error| StartError::Random(error.to_string()))?;
+        let mut random = StdRng::from_seed(seed);
+        let routing = Routing::new(shard_count(count), &mut random);
+
+        let limits = config.admission_limits();
+        let connections_max = limits.connections_max;
+        let (control, requests) = unbounded();
+        let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox(connections_max + SLOTS_SPARE + count)).unzip();
+        let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let totals = Arc::new(Mutex::new(Totals::default()));
+        let start = Instant::now();
+
+        let plane = ControlPlane::new(
+            Admission::new(limits, routing.hashing()),
+            Arc::clone(&mailboxes),
+            requests,
+            start,
+            Arc::clone(&totals),
+        );
+        let control_thread = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || plane.run())
+            .map_err(StartError::Shard)?;
+
+        let mut handle =
+            ServerHandle { address, cpus: cpus.clone(), mailboxes, control, totals, shards: Vec::new(), control_thread };
+        let (started, starts) = bounded(count);
+        let options = options(config, connections_max);
+        let settings = Arc::new(config.engine_settings());
+        let acceptor = HttpAcceptor {
+            origins: Arc::new(Origins::parse(&config.security.cors_origins)),
+            trusted_proxies: Arc::new(TrustedProxies::new(config.security.trusted_proxies.clone())),
+        };
+        for ((at, inbox), (listener, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
+            let index = ShardIndex(shard_count(at));
+            let plan = ShardPlan {
+                index,
+                cpu,
+                listener,
+                inbox,
+                mailboxes: Arc::clone(&handle.mailboxes),
+                control: handle.control.clone(),
+                options: options.clone(),
+                start,
+            };
+            let settings = Arc::clone(&settings);
+            let acceptor = acceptor.clone();
+            let random = StdRng::from_rng(&mut random);
+            let make = move || (Engine::new(settings, index, routing, Box::new(random)), acceptor);
+            match plan.spawn(make, started.clone()) {
+                Ok(shard) => handle.shards.push(shard),
+                Err(error) => return Err(handle.give_up(error)),
+            }
+        }
+        drop(started);
+        for _ in 0..count {
+            // A shard whose executor fails drops its sender without a word, and its thread holds the reason.
+            if starts.recv().is_err() {
+                return Err(handle.give_up(io::Error::other("its executor failed")));
+            }
+        }
+        Ok(handle)
+    }
+}
+
+impl ServerHandle {
+    /// Address that the server listens on; with port 0 in the configuration, the port that was taken.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The CPU of each shard; `None` for one that is not pinned.
+    #[must_use]
+    pub fn cpus(&self) -> &[Option<usize>] {
+        &self.cpus
+    }
+
+    /// What the server has counted, at most about a second old.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes every client with 1001, waits for at most `server.drain_timeout_secs`, and ends every thread (D35).
+    ///
+    /// # Errors
+    /// When a shard's executor failed; everything else has ended nevertheless.
+    pub fn shutdown(self) -> io::Result<()> {
+        for mailbox in self.mailboxes.iter() {
+            // A full mailbox empties within milliseconds; one without a shard needs no drain.
+            let mut mail = Mail::Drain;
+            let deadline = Instant::now() + Duration::from_secs(1);
+            while let Err(back) = mailbox.try_send(mail) {
+                if Instant::now() > deadline {
+                    break;
+                }
+                mail = back;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        self.wait()
+    }
+
+    /// Waits until the server has ended.
+    ///
+    /// # Errors
+    /// When a shard's executor failed.
+    pub fn wait(self) -> io::Result<()> {
+        let mut result = Ok(());
+        for shard in self.shards {
+            result = result.and(shard.join());
+        }
+        let _ = self.control.send(Request::Stop);
+        if self.control_thread.join().is_err() {
+            result = result.and(Err(io::Error::other("the control plane panicked")));
+        }
+        result
+    }
+
+    /// Ends what has started and says why the rest did not.
+    fn give_up(self, error: io::Error) -> StartError {
+        match self.shutdown() {
+            Ok(()) => StartError::Shard(error),
+            Err(first) => StartError::Shard(first),
+        }
+    }
+}
+
+fn options(config: &Config, connections_max: usize) -> Options {
+    Options {
+        codec: ws::Limits { message_bytes_max: config.security.max_message_size, discard_bytes_max: DISCARD_BYTES_MAX },
+        outbound_bytes_max: config.websocket.max_outbound_bytes,
+        head_timeout: HEAD_TIMEOUT,
+        drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
+        slots_max: connections_max + SLOTS_SPARE,
+    }
+}
+
+/// Shard counts come from a configuration that allows far fewer than 65,536.
+fn shard_count(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+/// One CPU per shard; `None` for shards that are not pinned.
+fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartError> {
+    let available: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
+    if let Some(&missing) = config.shards.cpus.iter().find(|cpu| !available.contains(cpu)) {
+        return Err(StartError::Cpu(missing));
+    }
+    let chosen = if config.shards.cpus.is_empty() { available } else { config.shards.cpus.clone() };
+    let count = if config.shards.count == 0 { chosen.len().max(1) } else { config.shards.count };
+    if !config.shards.pin || count > chosen.len() {
+        if config.shards.pin {
+            tracing::warn!(shards = count, cpus = chosen.len(), "more shards than CPUs: shards run unpinned");
+        }
+        return Ok(vec![None; count]);
+    }
+    Ok(chosen.into_iter().take(count).map(Some).collect())
+}
+
+/// One listener per shard on one port.
+fn open_listeners(address: SocketAddr, count: usize) -> Result<Vec<std::net::TcpListener>, StartError> {
+    let failed = |error| StartError::Listen { address, error };
+    let first = listen(address).map_err(failed)?;
+    let bound = first.local_addr().map_err(failed)?;
+    let mut listeners = vec![first];
+    for _ in 1..count {
+        listeners.push(listen_again(bound).map_err(failed)?);
+    }
+    Ok(listeners)
+}
