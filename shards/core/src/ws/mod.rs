@@ -1,4 +1,20 @@
 //! The WebSocket codec of the server side (RFC 6455), without IO, on tungstenite's frame layer.
+//!
+//! Reading: [`Decoder`] unmasks the client's bytes in place and turns them into [`Event`]s. A message that lies whole
+//! in the input is borrowed from it; only one that arrives in pieces is collected, and only until it is delivered.
+//! Writing: [`write_message`] and its siblings append frames to a buffer.
+
+mod decoder;
+mod encoder;
+mod frame;
+mod mask;
+mod message;
+mod utf8;
+
+use tungstenite::protocol::frame::coding::CloseCode;
+
+pub use decoder::Decoder;
+pub use encoder::{write_close, write_message, write_ping, write_pong};
 
 /// Bounds of the codec.
 #[derive(Debug, Clone, Copy)]
@@ -42,42 +58,22 @@ pub enum Violation {
     TooLarge,
 }
 
-/// Decodes the frames of one connection.
-#[derive(Debug, Default)]
-pub struct Decoder {}
-
-impl Decoder {
-    /// Takes bytes from the front of `input` until an event is complete or the input is used up. Returns how many
-    /// bytes were taken and the event, if there is one. The bytes taken may have been unmasked in place.
-    ///
-    /// # Errors
-    /// A [`Violation`]; the decoder must not be used afterwards.
-    pub fn decode<'a>(
-        &'a mut self,
-        input: &'a mut [u8],
-        limits: &Limits,
-    ) -> Result<(usize, Option<Event<'a>>), Violation> {
-        let _ = (input, limits);
-        Ok((0, None))
+impl Violation {
+    /// The code of the close frame that answers it (RFC 6455, 7.4.1).
+    pub fn close_code(self) -> u16 {
+        match self {
+            Violation::Protocol(_) => CloseCode::Protocol.into(),
+            Violation::InvalidUtf8 => CloseCode::Invalid.into(),
+            Violation::TooLarge => CloseCode::Size.into(),
+        }
     }
-}
 
-/// Appends an unmasked data frame with FIN set: text if `text`, else binary.
-pub fn write_message(text: bool, payload: &[u8], out: &mut Vec<u8>) {
-    let _ = (text, payload, out);
-}
-
-/// Appends a ping frame. `payload` is at most 125 bytes.
-pub fn write_ping(payload: &[u8], out: &mut Vec<u8>) {
-    let _ = (payload, out);
-}
-
-/// Appends a pong frame. `payload` is at most 125 bytes.
-pub fn write_pong(payload: &[u8], out: &mut Vec<u8>) {
-    let _ = (payload, out);
-}
-
-/// Appends a close frame with `code` and a reason of at most 123 bytes; `None`: without a body.
-pub fn write_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
-    let _ = (code, reason, out);
+    /// The reason to send with [`Violation::close_code`].
+    pub fn reason(self) -> &'static str {
+        match self {
+            Violation::Protocol(reason) => reason,
+            Violation::InvalidUtf8 => "text is not UTF-8",
+            Violation::TooLarge => "message is too large",
+        }
+    }
 }

@@ -1,0 +1,119 @@
+//! From messages to the server's frames, which are not masked (RFC 6455, 5.1).
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::frame::CONTROL_BYTES_MAX;
+
+/// Appends an unmasked data frame with FIN set: text if `text`, else binary.
+pub fn write_message(text: bool, payload: &[u8], out: &mut Vec<u8>) {
+    let data = if text { Data::Text } else { Data::Binary };
+    write_frame(OpCode::Data(data), &[payload], out);
+}
+
+/// Appends a ping frame. `payload` is at most 125 bytes; a longer one is cut.
+pub fn write_ping(payload: &[u8], out: &mut Vec<u8>) {
+    write_control(Control::Ping, payload, out);
+}
+
+/// Appends a pong frame. `payload` is at most 125 bytes; a longer one is cut.
+pub fn write_pong(payload: &[u8], out: &mut Vec<u8>) {
+    write_control(Control::Pong, payload, out);
+}
+
+/// Appends a close frame with `code` and a reason, of which at most 123 bytes in whole characters are sent; `None`:
+/// without a body.
+pub fn write_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
+    let close = OpCode::Control(Control::Close);
+    match code {
+        None => write_frame(close, &[], out),
+        Some(code) => {
+            let code = code.to_be_bytes();
+            let reason = &reason[..reason.floor_char_boundary(CONTROL_BYTES_MAX - code.len())];
+            write_frame(close, &[&code, reason.as_bytes()], out);
+        }
+    }
+}
+
+fn write_control(control: Control, payload: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(
+        payload.len() <= CONTROL_BYTES_MAX,
+        "a control frame has at most 125 bytes"
+    );
+    write_frame(
+        OpCode::Control(control),
+        &[&payload[..payload.len().min(CONTROL_BYTES_MAX)]],
+        out,
+    );
+}
+
+/// Appends a frame whose payload is `parts` one after the other.
+fn write_frame(opcode: OpCode, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let header = FrameHeader {
+        opcode,
+        ..FrameHeader::default()
+    };
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    out.reserve(header.len(length as u64) + length);
+    header.format(length as u64, out).expect("a Vec<u8> takes every write");
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = vec![0xaa];
+        write(&mut out);
+        assert_eq!(out.remove(0), 0xaa, "frames are appended");
+        out
+    }
+
+    #[test]
+    fn lengths_take_their_shortest_form() {
+        for (length, header) in [
+            (0, &[0x81, 0][..]),
+            (125, &[0x81, 125]),
+            (126, &[0x81, 126, 0, 126]),
+            (65_535, &[0x81, 126, 0xff, 0xff]),
+            (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let payload = vec![b'x'; length];
+            let bytes = frame(|out| write_message(true, &payload, out));
+            assert_eq!(bytes[..header.len()], *header);
+            assert_eq!(bytes[header.len()..], payload);
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_opcode() {
+        assert_eq!(frame(|out| write_message(true, b"ab", out)), b"\x81\x02ab");
+        assert_eq!(frame(|out| write_message(false, b"ab", out)), b"\x82\x02ab");
+        assert_eq!(frame(|out| write_ping(b"ab", out)), b"\x89\x02ab");
+        assert_eq!(frame(|out| write_pong(b"ab", out)), b"\x8a\x02ab");
+        assert_eq!(frame(|out| write_close(Some(1000), "ab", out)), b"\x88\x04\x03\xe8ab");
+        assert_eq!(frame(|out| write_close(None, "ignored", out)), b"\x88\x00");
+    }
+
+    #[test]
+    fn a_close_reason_is_cut_between_characters() {
+        assert_eq!(
+            frame(|out| write_close(Some(1001), &"x".repeat(200), out)).len(),
+            2 + 125
+        );
+        // 41 characters of three bytes are 123 bytes; with one byte before them the last does not fit.
+        let exact = "€".repeat(41);
+        assert_eq!(
+            frame(|out| write_close(Some(1001), &exact, out))[4..],
+            *exact.as_bytes()
+        );
+        let shifted = format!("x{exact}");
+        assert_eq!(
+            frame(|out| write_close(Some(1001), &shifted, out))[4..],
+            shifted.as_bytes()[..121]
+        );
+    }
+}
