@@ -4,6 +4,17 @@
 //! A shard **asks**, admission answers with a **verdict**. What a verdict grants comes as a [`Ticket`] or a [`Permit`],
 //! values that cannot be copied; whoever holds one gives it back with a [`Notice`] when the connection or the room ends.
 
+mod attempts;
+mod authentications;
+mod client_address;
+mod rules;
+mod totals;
+
+pub use attempts::WINDOWS_MAX;
+pub use client_address::normalise;
+pub use rules::{Admission, ROOMS_MAX};
+pub use totals::{Refusals, Totals};
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -44,7 +55,7 @@ pub struct AppLimits {
 pub enum Ask {
     /// May this connection be served? Granted with a [`Ticket`].
     Connect {
-        /// Client address, already normalised (D23).
+        /// Client address; counted under its [normalised](normalise) form (D23).
         ip: IpAddr,
     },
     /// May this app authenticate once more?
@@ -105,6 +116,8 @@ pub enum Refusal {
         retry_after_secs: u64,
     },
     /// `rate_limit.max_room_creations`.
+    ///
+    /// Also the answer when the whole server has [`ROOMS_MAX`] rooms.
     CreationRate {
         /// Whole seconds until the window ends, rounded down.
         retry_after_secs: u64,
@@ -152,7 +165,7 @@ pub enum Notice {
 }
 
 impl Ticket {
-    /// Client address.
+    /// Client address in its [normalised](normalise) form.
     #[must_use]
     pub fn ip(&self) -> IpAddr {
         self.ip

@@ -144,7 +144,7 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct GameDataBody<'a> {
     #[serde(borrow)]
     data: &'a RawValue,
@@ -154,6 +154,11 @@ struct GameDataBody<'a> {
 struct ConnectionInfoBody<'a> {
     #[serde(borrow)]
     connection_info: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct Provided<'a> {
+    connection_info: &'a ConnectionInfo,
 }
 
 impl<'a> ClientMessage<'a> {
@@ -181,6 +186,40 @@ impl<'a> ClientMessage<'a> {
             _ => return Err(Invalid),
         })
     }
+
+    /// Appends the message as a compact JSON envelope to `out`; what a client does.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Authenticate(data) => envelope("Authenticate", Some(data), out),
+            Self::JoinRoom(data) => envelope("JoinRoom", Some(data), out),
+            Self::LeaveRoom => envelope("LeaveRoom", None::<()>, out),
+            Self::GameData(data) => envelope("GameData", Some(GameDataBody { data }), out),
+            Self::PlayerReady => envelope("PlayerReady", None::<()>, out),
+            Self::AuthorityRequest(data) => envelope("AuthorityRequest", Some(data), out),
+            Self::ProvideConnectionInfo(connection_info) => {
+                envelope("ProvideConnectionInfo", Some(Provided { connection_info }), out);
+            }
+            Self::Ping => envelope("Ping", None::<()>, out),
+            Self::Reconnect(data) => envelope("Reconnect", Some(data), out),
+            Self::JoinAsSpectator(data) => envelope("JoinAsSpectator", Some(data), out),
+            Self::LeaveSpectator => envelope("LeaveSpectator", None::<()>, out),
+            Self::StartGame => envelope("StartGame", None::<()>, out),
+        }
+    }
+}
+
+fn envelope<T: Serialize>(kind: &'static str, data: Option<T>, out: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct Written<T> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<T>,
+    }
+
+    // Writing to a Vec cannot fail, and no map key or value here is one that JSON cannot express.
+    let written = serde_json::to_writer(out, &Written { kind, data });
+    debug_assert!(written.is_ok());
 }
 
 /// Parses an object; a derived struct would accept an array of its fields too.
@@ -208,6 +247,5 @@ fn game_data(data: Option<&str>) -> Result<&RawValue, Invalid> {
 
 fn connection_info(data: Option<&str>) -> Result<ConnectionInfo, Invalid> {
     let body: ConnectionInfoBody<'_> = object(data.ok_or(Invalid)?)?;
-    super::json_depth::check(body.connection_info.get())?;
-    object(body.connection_info.get())
+    ConnectionInfo::parse(body.connection_info.get())
 }

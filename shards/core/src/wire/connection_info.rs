@@ -1,9 +1,15 @@
-use serde::{Deserialize, Serialize};
+use super::{Invalid, RelayTransport};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Longest JSON text of a connection info that a client may provide, in bytes (D37). Shown to others it is at most 32
+/// bytes longer, for the keys that are always present.
+pub const CONNECTION_INFO_BYTES_MAX: usize = 4096;
 
 /// How the other players reach a player, as it told us with `ProvideConnectionInfo` (spec 3.7). Unknown keys are dropped;
-/// keys keep this order.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// keys are written in this order, after `type`.
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ConnectionInfo {
     /// Reachable directly.
@@ -29,21 +35,19 @@ pub enum ConnectionInfo {
         /// Port.
         port: u16,
         /// Transport of the relay; always shown.
-        #[serde(default)]
-        transport: super::RelayTransport,
+        transport: RelayTransport,
         /// Relay allocation.
         allocation_id: String,
         /// Opaque token.
         token: String,
         /// Number of the client at the relay.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         client_id: Option<u16>,
     },
     /// Through WebRTC.
     #[serde(rename = "webrtc")]
     WebRtc {
         /// Session description; shown as `null` when there is none.
-        #[serde(default)]
         sdp: Option<String>,
         /// ICE candidates.
         ice_candidates: Vec<String>,
@@ -53,4 +57,95 @@ pub enum ConnectionInfo {
         /// The value.
         data: Box<RawValue>,
     },
+}
+
+impl ConnectionInfo {
+    /// Reads what a client provides: an object, `type` anywhere in it.
+    ///
+    /// # Errors
+    /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], nested deeper than [`DEPTH_MAX`](super::DEPTH_MAX) (D2), of
+    /// an unknown type, or with keys that are missing, twice there or of the wrong type.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.len() > CONNECTION_INFO_BYTES_MAX {
+            return Err(Invalid);
+        }
+        super::json_depth::check(text)?;
+        read(text).map_err(|_| Invalid)
+    }
+}
+
+/// Serde's own internally tagged enums put every value through a buffer that a raw value does not survive. So the text is
+/// read twice: once for the type, once for its keys.
+fn read(text: &str) -> Result<ConnectionInfo, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Tag<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+    }
+
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(de::Error::custom("connection info is not an object"));
+    }
+    let Tag { kind } = serde_json::from_str(text)?;
+    Ok(match &*kind {
+        "direct" => serde_json::from_str::<Direct>(text)?.into(),
+        "unity_relay" => serde_json::from_str::<UnityRelay>(text)?.into(),
+        "relay" => serde_json::from_str::<Relay>(text)?.into(),
+        "webrtc" => serde_json::from_str::<WebRtc>(text)?.into(),
+        "custom" => serde_json::from_str::<Custom>(text)?.into(),
+        _ => return Err(de::Error::custom("unknown type of connection info")),
+    })
+}
+
+/// Works with `serde_json` alone, as raw values do.
+impl<'de> Deserialize<'de> for ConnectionInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        read(text.get()).map_err(de::Error::custom)
+    }
+}
+
+/// The keys of one variant, so that each can be read without the tag.
+macro_rules! keys {
+    ($name:ident { $($(#[$attribute:meta])* $key:ident: $type:ty,)* }) => {
+        #[derive(Deserialize)]
+        struct $name {
+            $($(#[$attribute])* $key: $type,)*
+        }
+
+        impl From<$name> for ConnectionInfo {
+            fn from($name { $($key),* }: $name) -> Self {
+                Self::$name { $($key),* }
+            }
+        }
+    };
+}
+
+keys!(Direct {
+    host: String,
+    port: u16,
+});
+keys!(UnityRelay {
+    allocation_id: String,
+    connection_data: String,
+    key: String,
+});
+keys!(Relay {
+    host: String,
+    port: u16,
+    #[serde(default, deserialize_with = "null_is_default")]
+    transport: RelayTransport,
+    allocation_id: String,
+    token: String,
+    client_id: Option<u16>,
+});
+keys!(WebRtc {
+    sdp: Option<String>,
+    ice_candidates: Vec<String>,
+});
+keys!(Custom { data: Box<RawValue>, });
+
+/// A JSON null equals an absent key (spec 3).
+fn null_is_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RelayTransport, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -17,7 +17,7 @@ pub use client::{
     Authenticate, AuthorityRequest, ClientMessage, GameDataFormat, Invalid, JoinAsSpectator, JoinRoom, Reconnect,
     RelayTransport,
 };
-pub use connection_info::ConnectionInfo;
+pub use connection_info::{CONNECTION_INFO_BYTES_MAX, ConnectionInfo};
 pub use error_code::ErrorCode;
 pub use id::{PlayerId, RoomId};
 pub use name::{GameName, NameError, NameRules, PlayerName, RoomCode};

@@ -1,5 +1,5 @@
 use super::{ConnectionInfo, ErrorCode, GameDataFormat, PlayerId, RoomId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -273,15 +273,30 @@ pub struct RoomSnapshot<'a> {
     pub reconnection_token: Option<Cow<'a, str>>,
 }
 
-/// A room as a returning player sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A room as a returning player sees it: the keys of [`RoomSnapshot`], then the missed events.
+#[derive(Debug, Clone, Serialize)]
 pub struct Reconnected<'a> {
     /// The room.
-    #[serde(flatten, borrow)]
+    #[serde(flatten)]
     pub room: RoomSnapshot<'a>,
     /// Broadcasts since the drop, oldest first (D20).
-    #[serde(borrow)]
     pub missed_events: Vec<&'a RawValue>,
+}
+
+/// Reading through `flatten` would buffer the raw values, which they do not survive; so the object is read twice.
+impl<'de: 'a, 'a> Deserialize<'de> for Reconnected<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Missed<'a> {
+            #[serde(borrow)]
+            missed_events: Vec<&'a RawValue>,
+        }
+
+        let text = <&'de RawValue>::deserialize(deserializer)?.get();
+        let Missed { missed_events } = serde_json::from_str(text).map_err(de::Error::custom)?;
+        let room = serde_json::from_str(text).map_err(de::Error::custom)?;
+        Ok(Self { room, missed_events })
+    }
 }
 
 /// A room as its new spectator sees it.

@@ -1,0 +1,245 @@
+use super::attempts::{Attempts, Kind, WINDOWS_MAX};
+use super::authentications::Authentications;
+use super::client_address::normalise;
+use super::{AppIndex, AppLimits, Ask, Limits, Notice, Permit, Refusal, Ticket, Totals, Verdict};
+use ahash::RandomState;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Most rooms of the whole server, over all apps and games; it bounds the map of games. One more is refused with
+/// [`Refusal::CreationRate`] and the length of a whole window.
+pub const ROOMS_MAX: usize = 1 << 20;
+
+/// The counts, and the rules by which they grow.
+///
+/// Everything here is bounded: connections by [`Limits::connections_max`], rooms and games by [`ROOMS_MAX`], windows by
+/// [`WINDOWS_MAX`], the log of authentications by time.
+#[derive(Debug)]
+pub struct Admission {
+    limits: Limits,
+    /// The latest time that a caller named; time does not go back here even if it did there.
+    now: Duration,
+    connections: Counts<IpAddr>,
+    games: Counts<(Option<AppIndex>, Box<str>)>,
+    apps: Vec<App>,
+    attempts: Attempts,
+    totals: Totals,
+}
+
+#[derive(Debug)]
+struct App {
+    limits: AppLimits,
+    rooms: usize,
+    authentications: Authentications,
+}
+
+impl Admission {
+    /// Nothing is counted yet. `hashing` seeds the maps.
+    #[must_use]
+    pub fn new(limits: Limits, hashing: RandomState) -> Self {
+        let apps = limits
+            .apps
+            .iter()
+            .map(|&limits| App {
+                limits,
+                rooms: 0,
+                authentications: Authentications::default(),
+            })
+            .collect();
+        Self {
+            now: Duration::ZERO,
+            connections: Counts::new(hashing.clone()),
+            games: Counts::new(hashing.clone()),
+            apps,
+            attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing),
+            totals: Totals::default(),
+            limits,
+        }
+    }
+
+    /// Answers an ask. `now` is monotonic time.
+    ///
+    /// What a verdict grants is counted from here on, whether or not the verdict finds its asker alive: the ticket or
+    /// permit in it has to come back through [`Admission::give_back`].
+    pub fn decide(&mut self, now: Duration, ask: Ask) -> Verdict {
+        self.now = self.now.max(now);
+        let decided = match ask {
+            Ask::Connect { ip } => self.connect(normalise(ip)).map(Verdict::Connected),
+            Ask::Authenticate { app } => self.authenticate(app).map(|()| Verdict::Admitted),
+            Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
+            Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
+            Ask::OpenRoom { ip, app, game } => self.open_room(normalise(ip), app, game).map(Verdict::RoomOpened),
+        };
+        decided.unwrap_or_else(|refusal| {
+            self.totals.refusals.count(&refusal);
+            Verdict::Refused(refusal)
+        })
+    }
+
+    /// Something that was counted has ended.
+    pub fn give_back(&mut self, notice: Notice) {
+        match notice {
+            Notice::ConnectionEnded(Ticket { ip }) => self.connections.remove(ip),
+            Notice::RoomEnded(Permit { app, game }) => {
+                if let Some(app) = app.and_then(|app| self.app(app)) {
+                    app.rooms = app.rooms.saturating_sub(1);
+                }
+                self.games.remove((app, game));
+            }
+        }
+    }
+
+    /// Drops the windows that are over, so that memory is bounded by what is live. Asks do so too; this is for the time
+    /// when nobody asks.
+    pub fn sweep(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        self.attempts.sweep(self.now);
+        for app in &mut self.apps {
+            app.authentications.sweep(self.now);
+        }
+    }
+
+    /// The counts of this moment.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let authentications: usize = self.apps.iter().map(|app| app.authentications.len()).sum();
+        Totals {
+            connections_active: self.connections.total as u64,
+            rooms_active: self.games.total as u64,
+            addresses_active: self.connections.by_key.len() as u64,
+            games_active: self.games.by_key.len() as u64,
+            windows_active: self.attempts.len() as u64,
+            authentications_counted: authentications as u64,
+            ..self.totals
+        }
+    }
+
+    fn connect(&mut self, ip: IpAddr) -> Result<Ticket, Refusal> {
+        let current = self.connections.of(&ip);
+        let limit = self.limits.connections_per_ip_max;
+        if current >= limit {
+            return Err(Refusal::ConnectionsPerIp { current, limit });
+        }
+        if self.connections.total >= self.limits.connections_max {
+            return Err(Refusal::Connections);
+        }
+        self.connections.add(ip);
+        self.totals.connections_total += 1;
+        Ok(Ticket { ip })
+    }
+
+    fn authenticate(&mut self, app: AppIndex) -> Result<(), Refusal> {
+        let now = self.now;
+        // An app that is not in the list may do nothing.
+        let app = self.app(app).ok_or(Refusal::AuthenticationRate)?;
+        if let Some(max) = app.limits.authentications_per_minute_max
+            && !app.authentications.count(now, max)
+        {
+            return Err(Refusal::AuthenticationRate);
+        }
+        self.totals.authentications_total += 1;
+        Ok(())
+    }
+
+    fn join(&mut self, ip: IpAddr) -> Result<(), Refusal> {
+        self.attempts
+            .count(self.now, ip, Kind::Join, self.limits.join_attempts_max)
+            .map_err(|left| Refusal::JoinRate {
+                retry_after_secs: left.as_secs(),
+            })?;
+        self.totals.joins_total += 1;
+        Ok(())
+    }
+
+    fn create(&mut self, ip: IpAddr) -> Result<(), Refusal> {
+        self.attempts
+            .count(self.now, ip, Kind::Creation, self.limits.room_creations_max)
+            .map_err(|left| Refusal::CreationRate {
+                retry_after_secs: left.as_secs(),
+            })
+    }
+
+    /// The attempt counts before the caps are looked at: being told that a game is full is not free.
+    fn open_room(&mut self, ip: IpAddr, app: Option<AppIndex>, game: Box<str>) -> Result<Permit, Refusal> {
+        self.create(ip)?;
+        let key = (app, game);
+        let (current, limit) = (self.games.of(&key), self.limits.rooms_per_game_max);
+        if current >= limit {
+            return Err(Refusal::RoomsPerGame { current, limit });
+        }
+        if self.games.total >= ROOMS_MAX {
+            return Err(Refusal::CreationRate {
+                retry_after_secs: self.limits.time_window.as_secs(),
+            });
+        }
+        if let Some(app) = app {
+            self.open_room_of_app(app)?;
+        }
+        self.totals.rooms_opened_total += 1;
+        let permit = Permit {
+            app,
+            game: key.1.clone(),
+        };
+        self.games.add(key);
+        Ok(permit)
+    }
+
+    fn open_room_of_app(&mut self, app: AppIndex) -> Result<(), Refusal> {
+        let Some(app) = self.app(app) else {
+            return Err(Refusal::RoomsPerApp { current: 0, limit: 0 });
+        };
+        if let Some(max) = app.limits.rooms_max
+            && app.rooms >= max as usize
+        {
+            return Err(Refusal::RoomsPerApp {
+                current: app.rooms,
+                limit: max as usize,
+            });
+        }
+        app.rooms += 1;
+        Ok(())
+    }
+
+    fn app(&mut self, index: AppIndex) -> Option<&mut App> {
+        self.apps.get_mut(index.0 as usize)
+    }
+}
+
+/// How many live things there are of each key, and in all. A key of which there is nothing has no entry.
+#[derive(Debug)]
+struct Counts<K> {
+    by_key: HashMap<K, usize, RandomState>,
+    total: usize,
+}
+
+impl<K: Hash + Eq> Counts<K> {
+    fn new(hashing: RandomState) -> Self {
+        Self {
+            by_key: HashMap::with_hasher(hashing),
+            total: 0,
+        }
+    }
+
+    fn of(&self, key: &K) -> usize {
+        self.by_key.get(key).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, key: K) {
+        *self.by_key.entry(key).or_insert(0) += 1;
+        self.total += 1;
+    }
+
+    fn remove(&mut self, key: K) {
+        // Nothing else can come back than what was granted here; a value of another `Admission` is ignored.
+        if let Entry::Occupied(mut entry) = self.by_key.entry(key) {
+            *entry.get_mut() -= 1;
+            self.total -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+}
