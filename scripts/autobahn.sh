@@ -79,7 +79,7 @@ start_server() {
         sleep 0.1
     done
     [[ -n $address ]] || fail "the echo server did not say where it listens within 30 s."
-    url=ws://$address
+    url=ws://$address/v2/ws
 }
 
 install_suite

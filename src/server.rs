@@ -6,7 +6,7 @@ use crate::http::Origins;
 use crate::listener::{HttpAcceptor, TrustedProxies};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use rand::rngs::{StdRng, SysRng};
-use rand::{Rng, SeedableRng, TryRng};
+use rand::{SeedableRng, TryRng};
 use signal_fish_core::admission::Admission;
 use signal_fish_core::engine::{Engine, Routing, ShardIndex};
 use signal_fish_core::ws;

@@ -48,7 +48,7 @@ impl Handler for Engine {
     }
 
     fn abandon(&mut self, session: Box<MovingSession>, table: &mut Table) {
-        self.abandon(session, table);
+        session.abandon(|notice| table.notify(notice));
     }
 
     fn text(&mut self, now: Now, slot: Slot, text: &str, table: &mut Table) {
