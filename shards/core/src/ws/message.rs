@@ -12,8 +12,6 @@ const FIRST_CAPACITY: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Message {
     body: Body,
-    /// The character at the end of the text so far.
-    split: SplitCharacter,
     /// Handed out in an event; to be forgotten before anything else is read.
     delivered: bool,
     /// Bytes that its headers announced so far.
@@ -26,7 +24,11 @@ enum Body {
     /// There is no message.
     #[default]
     Absent,
-    Text(String),
+    Text {
+        text: String,
+        /// The character that the text so far ends in.
+        split: SplitCharacter,
+    },
     Binary(Vec<u8>),
     /// It is over the limit.
     Discarded {
@@ -41,7 +43,10 @@ impl Message {
             return Err(Violation::Protocol("new message inside a fragmented one"));
         }
         self.body = if text {
-            Body::Text(String::new())
+            Body::Text {
+                text: String::new(),
+                split: SplitCharacter::default(),
+            }
         } else {
             Body::Binary(Vec::new())
         };
@@ -64,7 +69,6 @@ impl Message {
         if self.announced > limits.message_bytes_max as u64 {
             // What was collected goes with the old body.
             self.body = Body::Discarded { text: self.is_text() };
-            self.split = SplitCharacter::default();
         }
         Ok(())
     }
@@ -72,7 +76,7 @@ impl Message {
     /// Whether nothing of it is kept, so that a payload which completes it can be delivered from the input.
     pub(super) fn is_empty(&self) -> bool {
         match &self.body {
-            Body::Text(text) => text.is_empty() && self.split.len() == 0,
+            Body::Text { text, split } => text.is_empty() && split.len() == 0,
             Body::Binary(bytes) => bytes.is_empty(),
             Body::Absent | Body::Discarded { .. } => true,
         }
@@ -86,10 +90,10 @@ impl Message {
             limits.message_bytes_max
         };
         match &mut self.body {
-            Body::Text(text) => {
-                let more = growth(text.len(), text.capacity(), self.split.len() + piece.len(), length_max);
+            Body::Text { text, split } => {
+                let more = growth(text.len(), text.capacity(), split.len() + piece.len(), length_max);
                 text.reserve_exact(more);
-                self.split.push(piece, text)
+                split.push(piece, text)
             }
             Body::Binary(bytes) => {
                 let more = growth(bytes.len(), bytes.capacity(), piece.len(), length_max);
@@ -105,7 +109,7 @@ impl Message {
     pub(super) fn deliver_whole<'p>(&mut self, payload: &'p [u8]) -> Result<Option<Event<'p>>, Violation> {
         let Message { body, announced, .. } = std::mem::take(self);
         Ok(match body {
-            Body::Text(_) => Some(Event::Text(
+            Body::Text { .. } => Some(Event::Text(
                 str::from_utf8(payload).map_err(|_| Violation::InvalidUtf8)?,
             )),
             Body::Binary(_) => Some(Event::Binary(payload)),
@@ -119,12 +123,10 @@ impl Message {
 
     /// Delivers what was collected; it is kept until [`Message::release`].
     pub(super) fn deliver_collected(&mut self) -> Result<Option<Event<'_>>, Violation> {
-        if self.split.len() > 0 {
-            return Err(Violation::InvalidUtf8);
-        }
         self.delivered = true;
         Ok(match &self.body {
-            Body::Text(text) => Some(Event::Text(text)),
+            Body::Text { split, .. } if split.len() > 0 => return Err(Violation::InvalidUtf8),
+            Body::Text { text, .. } => Some(Event::Text(text)),
             Body::Binary(bytes) => Some(Event::Binary(bytes)),
             Body::Discarded { text } => Some(Event::Oversize {
                 text: *text,
@@ -144,14 +146,14 @@ impl Message {
     /// Bytes of heap memory held.
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.body {
-            Body::Text(text) => text.capacity(),
+            Body::Text { text, .. } => text.capacity(),
             Body::Binary(bytes) => bytes.capacity(),
             Body::Absent | Body::Discarded { .. } => 0,
         }
     }
 
     fn is_text(&self) -> bool {
-        matches!(self.body, Body::Text(_) | Body::Discarded { text: true })
+        matches!(self.body, Body::Text { .. } | Body::Discarded { text: true })
     }
 }
 
