@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use signal_fish_core::admission::{
-    Admission, AppIndex, AppLimits, Ask, Limits, Notice, Refusal, Totals, Verdict, normalise,
+    Admission, AppIndex, AppLimits, Ask, Limits, Notice, Refusal, Refusals, Totals, Verdict, normalise,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -188,6 +188,19 @@ fn active(totals: &Totals) -> [u64; 6] {
     ]
 }
 
+fn all(refusals: &Refusals) -> u64 {
+    let Refusals {
+        connections_per_ip,
+        connections,
+        join_rate,
+        creation_rate,
+        rooms_per_game,
+        rooms_per_app,
+        authentication_rate,
+    } = refusals;
+    connections_per_ip + connections + join_rate + creation_rate + rooms_per_game + rooms_per_app + authentication_rate
+}
+
 /// Gives back what the verdict granted, in admission and in the model.
 fn give_back(admission: &mut Admission, model: &mut Model, granted: Granted) {
     match granted.verdict {
@@ -307,12 +320,16 @@ proptest! {
         let mut admission = Admission::new(limits.clone(), hashing);
         let mut model = Model::new(limits);
         let (mut on_their_way, mut held) = (Vec::new(), Vec::new());
+        let (mut granted_or_admitted, mut refused) = (0, 0);
         for step in steps {
             match step {
                 Step::Ask(ask) => {
                     let expected = model.decide(&ask);
                     let verdict = admission.decide(model.now, ask.clone());
                     prop_assert!(is_as_expected(&ask, expected.as_ref(), &verdict), "{ask:?}: {verdict:?}, not {expected:?}");
+                    // An attempt to create that is admitted opens nothing and has no total of its own.
+                    granted_or_admitted += u64::from(expected.is_none() && !matches!(ask, Ask::Create { .. }));
+                    refused += u64::from(expected.is_some());
                     on_their_way.push(Granted { ask, verdict });
                 }
                 Step::Deliver(index) => held.extend(take(&mut on_their_way, index)),
@@ -333,6 +350,11 @@ proptest! {
                 }
             }
         }
+
+        let totals = admission.totals();
+        let totals_granted = totals.connections_total + totals.rooms_opened_total;
+        prop_assert_eq!(totals_granted + totals.joins_total + totals.authentications_total, granted_or_admitted);
+        prop_assert_eq!(all(&totals.refusals), refused);
 
         for granted in held.into_iter().chain(on_their_way) {
             give_back(&mut admission, &mut model, granted);

@@ -52,7 +52,7 @@ pub enum ConnectionInfo {
         /// ICE candidates.
         ice_candidates: Vec<String>,
     },
-    /// Anything else, kept as the sender's own text.
+    /// Anything else, kept as the sender's own text, which an ordinary parser can read.
     Custom {
         /// The value.
         data: Box<RawValue>,
@@ -64,13 +64,19 @@ impl ConnectionInfo {
     ///
     /// # Errors
     /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], nested deeper than [`DEPTH_MAX`](super::DEPTH_MAX) (D2), of
-    /// an unknown type, or with keys that are missing, twice there or of the wrong type.
+    /// an unknown type, or with keys that are missing, twice there or of the wrong type; also for custom data that is no
+    /// more than grammatical, with a lone surrogate or a number beyond a double: a snapshot that carries it could not be
+    /// read, and nobody could join any more.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.len() > CONNECTION_INFO_BYTES_MAX {
             return Err(Invalid);
         }
         super::json_depth::check(text)?;
-        read(text).map_err(|_| Invalid)
+        let info = read(text).map_err(|_| Invalid)?;
+        if let Self::Custom { data } = &info {
+            serde_json::from_str::<serde_json::Value>(data.get()).map_err(|_| Invalid)?;
+        }
+        Ok(info)
     }
 }
 

@@ -85,3 +85,36 @@ pub enum ErrorCode {
     /// The server takes no work at the moment.
     ServiceUnavailable,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPELLINGS: &str = "UNAUTHORIZED INVALID_TOKEN AUTHENTICATION_REQUIRED INVALID_APP_ID APP_ID_EXPIRED \
+        APP_ID_REVOKED APP_ID_SUSPENDED MISSING_APP_ID AUTHENTICATION_TIMEOUT SDK_VERSION_UNSUPPORTED \
+        UNSUPPORTED_GAME_DATA_FORMAT INVALID_INPUT INVALID_GAME_NAME INVALID_ROOM_CODE INVALID_PLAYER_NAME \
+        INVALID_MAX_PLAYERS MESSAGE_TOO_LARGE ROOM_NOT_FOUND ROOM_FULL ALREADY_IN_ROOM NOT_IN_ROOM \
+        ROOM_CREATION_FAILED MAX_ROOMS_PER_GAME_EXCEEDED INVALID_ROOM_STATE AUTHORITY_NOT_SUPPORTED \
+        AUTHORITY_CONFLICT AUTHORITY_DENIED RATE_LIMIT_EXCEEDED TOO_MANY_CONNECTIONS RECONNECTION_FAILED \
+        RECONNECTION_TOKEN_INVALID RECONNECTION_EXPIRED PLAYER_ALREADY_CONNECTED SPECTATOR_NOT_ALLOWED \
+        TOO_MANY_SPECTATORS NOT_A_SPECTATOR SPECTATOR_JOIN_FAILED INTERNAL_ERROR STORAGE_ERROR SERVICE_UNAVAILABLE";
+
+    #[test]
+    fn all_40_codes_are_spelt_as_clients_know_them() {
+        let mut codes = std::collections::HashSet::new();
+        for spelling in SPELLINGS.split_whitespace() {
+            let json = format!("\"{spelling}\"");
+            let code: ErrorCode = serde_json::from_str(&json).expect(spelling);
+            assert_eq!(serde_json::to_string(&code).expect("writes"), json);
+            codes.insert(code);
+        }
+        assert_eq!(codes.len(), 40);
+    }
+
+    #[test]
+    fn there_is_no_41st_code() {
+        let refusal = serde_json::from_str::<ErrorCode>("\"NO_SUCH_CODE\"").expect_err("unknown");
+        // Serde names every variant it knows, each between backticks, and the unknown one.
+        assert_eq!(refusal.to_string().matches('`').count(), 2 * 41, "{refusal}");
+    }
+}

@@ -38,8 +38,8 @@ pub fn write_binary_game_data(from_player: PlayerId, payload: &[u8], out: &mut V
 
 /// Checks that no value of `payload` nests arrays and maps deeper than [`DEPTH_MAX`] (D2).
 ///
-/// What is no MessagePack passes: members with `message_pack` get it as it came. Only its part before the first byte that
-/// makes no sense is looked at, since no parser gets further.
+/// What is no MessagePack passes: members with `message_pack` get it as it came. It is looked at up to the first byte that
+/// makes no sense, for no parser gets further; random bytes do not get 121 levels deep before they stop making sense.
 ///
 /// # Errors
 /// [`Invalid`] if a parser would have to go deeper.
@@ -72,9 +72,6 @@ pub fn check_depth(payload: &[u8]) -> Result<(), Invalid> {
                 break;
             }
             depth -= 1;
-        }
-        if depth == 0 {
-            break;
         }
     }
     Ok(())
