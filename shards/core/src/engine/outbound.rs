@@ -22,6 +22,11 @@ impl Scratch {
         &mut self.0
     }
 
+    /// What is in it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Encodes a message.
     pub(super) fn text(&mut self, message: &ServerMessage<'_>) -> &[u8] {
         message.write(self.clear());
@@ -68,12 +73,24 @@ impl Outbound {
         self.deliver(room, except, fx);
     }
 
-    /// As [`Outbound::broadcast`], for a message that borrows from the room and therefore is already encoded.
-    pub(super) fn deliver<E: Effects>(&mut self, room: &mut Room, except: Option<PlayerId>, fx: &mut E) {
-        let text = &self.scratch.0;
-        self.counters.messages_out += send_to_members(room, except, text, fx);
+    /// As [`Outbound::broadcast`], for a message that is in the scratch buffer already. Returns how many were told.
+    pub(super) fn deliver<E: Effects>(&mut self, room: &mut Room, except: Option<PlayerId>, fx: &mut E) -> u64 {
+        let mut told = 0;
+        for (id, slot, _) in room.members() {
+            if Some(id) != except {
+                fx.send(slot, Form::Text, &self.scratch.0);
+                told += 1;
+            }
+        }
+        self.counters.messages_out += told;
+        self.record(room);
+        told
+    }
+
+    /// Keeps the text in the scratch buffer for those who can still return (D20).
+    pub(super) fn record(&mut self, room: &mut Room) {
         if room.is_recording() {
-            room.record(text);
+            room.record(&self.scratch.0);
             self.counters.events_recorded += 1;
         }
     }
@@ -91,24 +108,13 @@ impl Outbound {
             self.tell(player.slot, &changed(true), fx);
         }
         self.scratch.text(&changed(false));
-        let text = &self.scratch.0;
-        let mut told = 0;
-        let players = room
-            .players()
-            .iter()
-            .filter(|player| Some(player.id) != authority_player);
-        let spectators = room.spectators().iter().map(|spectator| (spectator.id, spectator.slot));
-        for (id, slot) in players.map(|player| (player.id, player.slot)).chain(spectators) {
-            if Some(id) != except {
-                fx.send(slot, Form::Text, text);
-                told += 1;
+        for (id, slot, _) in room.members() {
+            if Some(id) != except && Some(id) != authority_player {
+                fx.send(slot, Form::Text, &self.scratch.0);
+                self.counters.messages_out += 1;
             }
         }
-        self.counters.messages_out += told;
-        if room.is_recording() {
-            room.record(text);
-            self.counters.events_recorded += 1;
-        }
+        self.record(room);
     }
 
     /// How the lobby is now, to every member.
@@ -116,22 +122,4 @@ impl Outbound {
         let message = room.lobby_state_changed();
         self.broadcast(room, None, &message, fx);
     }
-}
-
-/// Sends one text to every member but `except` and returns how many that were.
-pub(super) fn send_to_members<E: Effects>(room: &Room, except: Option<PlayerId>, text: &[u8], fx: &mut E) -> u64 {
-    let mut told = 0;
-    for player in room.players() {
-        if Some(player.id) != except {
-            fx.send(player.slot, Form::Text, text);
-            told += 1;
-        }
-    }
-    for spectator in room.spectators() {
-        if Some(spectator.id) != except {
-            fx.send(spectator.slot, Form::Text, text);
-            told += 1;
-        }
-    }
-    told
 }

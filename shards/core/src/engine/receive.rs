@@ -47,9 +47,7 @@ impl Engine {
     /// A complete binary message within the size limit: game data as MessagePack (spec 2.9).
     pub fn binary<E: Effects>(&mut self, now: Now, slot: Slot, payload: &[u8], fx: &mut E) {
         if self.may_send_binary(now, slot, fx) {
-            // Relayed once the MessagePack conversions are in.
-            let _ = payload;
-            self.not_in_room(slot, fx);
+            self.binary_game_data(now, slot, payload, fx);
         }
     }
 

@@ -119,6 +119,14 @@ impl Room {
         &self.spectators
     }
 
+    /// Every member: its id, its connection, whether it takes game data as MessagePack.
+    pub fn members(&self) -> impl Iterator<Item = (PlayerId, Slot, bool)> {
+        let players = self.players.iter();
+        let players = players.map(|player| (player.id, player.slot, player.message_pack));
+        let spectators = self.spectators.iter();
+        players.chain(spectators.map(|spectator| (spectator.id, spectator.slot, spectator.message_pack)))
+    }
+
     /// Holder of authority.
     #[must_use]
     pub fn authority(&self) -> Option<PlayerId> {
