@@ -16,7 +16,9 @@ impl Clock {
         Now {
             monotonic: self.start.elapsed(),
             // A clock before 1970 shows as 1970: timestamps are only ever displayed.
-            unix: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            unix: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
         }
     }
 }

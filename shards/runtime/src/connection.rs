@@ -29,9 +29,19 @@ pub(crate) async fn serve_accepted<H: Handler, A: Acceptor>(
     slot: Slot,
     peer: IpAddr,
 ) {
-    let mut incoming = Incoming { shard: &shard, stream: &mut stream, slot, peer };
+    let mut incoming = Incoming {
+        shard: &shard,
+        stream: &mut stream,
+        slot,
+        peer,
+    };
     let upgraded = acceptor.accept(&mut incoming).await;
-    let mut connection = Connection { slot, stream, decoder: Decoder::default(), unread: Unread::default() };
+    let mut connection = Connection {
+        slot,
+        stream,
+        decoder: Decoder::default(),
+        unread: Unread::default(),
+    };
     match upgraded {
         Some(upgraded) => {
             connection.open(&shard, upgraded);
@@ -82,7 +92,15 @@ enum Stop {
 
 impl Connection {
     pub(crate) fn adopted(slot: Slot, stream: TcpStream, decoder: Decoder, unread: Vec<u8>) -> Self {
-        Self { slot, stream, decoder, unread: Unread { bytes: unread, taken: 0 } }
+        Self {
+            slot,
+            stream,
+            decoder,
+            unread: Unread {
+                bytes: unread,
+                taken: 0,
+            },
+        }
     }
 
     fn open<H: Handler>(&mut self, shard: &Shard<H>, upgraded: Upgraded) {
@@ -90,9 +108,17 @@ impl Connection {
         let state = &mut *state;
         let now = state.table.read_clock();
         state.table.open(self.slot);
-        self.unread = Unread { bytes: upgraded.unread, taken: 0 };
-        let hint = upgraded.hint.as_ref().map(|hint| (hint.game_name.as_str(), hint.room_code.as_str()));
-        state.handler.connected(now, self.slot, upgraded.ip, hint, &mut state.table);
+        self.unread = Unread {
+            bytes: upgraded.unread,
+            taken: 0,
+        };
+        let hint = upgraded
+            .hint
+            .as_ref()
+            .map(|hint| (hint.game_name.as_str(), hint.room_code.as_str()));
+        state
+            .handler
+            .connected(now, self.slot, upgraded.ip, hint, &mut state.table);
         state.settle();
     }
 
@@ -345,7 +371,10 @@ impl Connection {
         match shard.mailboxes[usize::from(departure.to.0)].try_send(Mail::Connection(handoff)) {
             Ok(()) => state.table.counters.handoffs_out += 1,
             Err(mail) => {
-                tracing::warn!(to = departure.to.0, "a connection was closed: the mailbox of its shard is full");
+                tracing::warn!(
+                    to = departure.to.0,
+                    "a connection was closed: the mailbox of its shard is full"
+                );
                 state.table.counters.handoffs_failed += 1;
                 if let Mail::Connection(handoff) = mail {
                     refuse(&handoff);
@@ -360,7 +389,11 @@ impl Connection {
 fn refuse(handoff: &Handoff) {
     let mut last = handoff.unsent.clone();
     signal_fish_core::ws::write_close(Some(1013), "try again later", &mut last);
-    let _ = rustix::net::send(&handoff.socket, &last, rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL);
+    let _ = rustix::net::send(
+        &handoff.socket,
+        &last,
+        rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL,
+    );
     let _ = rustix::net::shutdown(&handoff.socket, rustix::net::Shutdown::Write);
 }
 

@@ -74,7 +74,11 @@ impl Handler for Engine {
             Violation::Protocol(what) => (what, ErrorCode::InvalidInput),
         };
         let mut payload = Vec::new();
-        ServerMessage::Error { message: message.into(), error_code: Some(code) }.write(&mut payload);
+        ServerMessage::Error {
+            message: message.into(),
+            error_code: Some(code),
+        }
+        .write(&mut payload);
         table.send(slot, Form::Text, &payload);
         self.disconnected(now, slot, table);
     }

@@ -69,7 +69,13 @@ struct Bell {
 pub fn mailbox(capacity: usize) -> (Mailbox, Inbox) {
     let (sender, receiver) = bounded(capacity);
     let bell = Arc::new(Bell::default());
-    (Mailbox { sender, bell: Arc::clone(&bell) }, Inbox { receiver, bell })
+    (
+        Mailbox {
+            sender,
+            bell: Arc::clone(&bell),
+        },
+        Inbox { receiver, bell },
+    )
 }
 
 impl Mailbox {

@@ -68,7 +68,9 @@ impl Pool {
     const BUFFER_BYTES_MIN: usize = 512;
 
     fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_else(|| Vec::with_capacity(Self::BUFFER_BYTES_MIN))
+        self.free
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(Self::BUFFER_BYTES_MIN))
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {

@@ -131,7 +131,10 @@ impl ShardPlan {
 
 impl std::fmt::Debug for ShardPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ShardPlan").field("index", &self.index).field("cpu", &self.cpu).finish_non_exhaustive()
+        f.debug_struct("ShardPlan")
+            .field("index", &self.index)
+            .field("cpu", &self.cpu)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,11 +163,8 @@ async fn run<H: Handler, A: Acceptor>(plan: ShardPlan, handler: H, acceptor: A, 
         mailboxes: plan.mailboxes,
     });
     // A queue of its own: in the default queue, mail from another thread would wait for the preemption timer.
-    let mail_queue = glommio::executor().create_task_queue(
-        Shares::default(),
-        Latency::Matters(Duration::from_millis(1)),
-        "mail",
-    );
+    let mail_queue =
+        glommio::executor().create_task_queue(Shares::default(), Latency::Matters(Duration::from_millis(1)), "mail");
     let mail = match glommio::spawn_local_into(read_mail(Rc::clone(&shard), plan.inbox), mail_queue) {
         Ok(task) => task,
         Err(error) => {
@@ -202,7 +202,13 @@ impl<H: Handler> State<H> {
 
     pub(crate) fn report(&self, shard: ShardIndex) -> ShardReport {
         let (engine, gauges) = self.handler.figures();
-        ShardReport { shard, connections: self.table.live(), runtime: self.table.counters, engine, gauges }
+        ShardReport {
+            shard,
+            connections: self.table.live(),
+            runtime: self.table.counters,
+            engine,
+            gauges,
+        }
     }
 
     fn drain(&mut self) {
@@ -328,7 +334,13 @@ fn handle_mail<H: Handler>(shard: &Rc<Shard<H>>, mail: Mail) {
 
 /// Takes over a connection from another shard.
 fn adopt<H: Handler>(shard: &Rc<Shard<H>>, handoff: Handoff) {
-    let Handoff { socket, decoder, unread, unsent, session } = handoff;
+    let Handoff {
+        socket,
+        decoder,
+        unread,
+        unsent,
+        session,
+    } = handoff;
     let mut guard = shard.state.borrow_mut();
     let state = &mut *guard;
     let now = state.table.read_clock();

@@ -158,18 +158,34 @@ impl Table {
         self.live += 1;
         let deadline = self.now.monotonic.saturating_add(self.options.head_timeout);
         let entry = &mut self.entries[index as usize];
-        *entry = Entry { generation: entry.generation, fd, phase, deadline, ..Entry::default() };
-        Some(Slot { index, generation: entry.generation })
+        *entry = Entry {
+            generation: entry.generation,
+            fd,
+            phase,
+            deadline,
+            ..Entry::default()
+        };
+        Some(Slot {
+            index,
+            generation: entry.generation,
+        })
     }
 
     /// Gives the slot up. Its generation moves on, so nothing reaches the descriptor any more; only then may the stream
     /// be dropped.
     pub(crate) fn release(&mut self, slot: Slot) {
-        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+        let Some(entry) = self
+            .entries
+            .get_mut(slot.index as usize)
+            .filter(|e| e.generation == slot.generation)
+        else {
             return;
         };
         entry.outbox.clear(&mut self.pool);
-        *entry = Entry { generation: entry.generation.wrapping_add(1), ..Entry::default() };
+        *entry = Entry {
+            generation: entry.generation.wrapping_add(1),
+            ..Entry::default()
+        };
         self.free.push(slot.index);
         self.live -= 1;
         if self.live == 0
@@ -226,7 +242,11 @@ impl Table {
     pub(crate) fn sent(&mut self, slot: Slot, n: usize) {
         self.counters.sends += 1;
         self.counters.bytes_out += n as u64;
-        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+        let Some(entry) = self
+            .entries
+            .get_mut(slot.index as usize)
+            .filter(|e| e.generation == slot.generation)
+        else {
             return;
         };
         entry.outbox.advance(n, &mut self.pool);
@@ -247,7 +267,10 @@ impl Table {
     /// Nothing more is accepted from or for the connection; what is in its outbox is still sent.
     pub(crate) fn begin_close(&mut self, slot: Slot) {
         let deadline = self.now.monotonic.saturating_add(LINGER);
-        if let Some(entry) = self.entry(slot).filter(|entry| matches!(entry.phase, Phase::Head | Phase::Open)) {
+        if let Some(entry) = self
+            .entry(slot)
+            .filter(|entry| matches!(entry.phase, Phase::Head | Phase::Open))
+        {
             entry.phase = Phase::Closing;
             entry.deadline = deadline;
             entry.waiting = false;
@@ -338,7 +361,11 @@ impl Table {
     // ----- output
 
     fn append(&mut self, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+        let Some(entry) = self
+            .entries
+            .get_mut(slot.index as usize)
+            .filter(|e| e.generation == slot.generation)
+        else {
             return;
         };
         if !matches!(entry.phase, Phase::Head | Phase::Open) {
@@ -398,12 +425,19 @@ impl Table {
     }
 
     fn flush_slot(&mut self, slot: Slot) {
-        let Some(entry) = self.entries.get_mut(slot.index as usize).filter(|e| e.generation == slot.generation) else {
+        let Some(entry) = self
+            .entries
+            .get_mut(slot.index as usize)
+            .filter(|e| e.generation == slot.generation)
+        else {
             return;
         };
         entry.dirty = false;
         // A moving connection takes its output along.
-        if entry.outbox.is_empty() || entry.blocked || !matches!(entry.phase, Phase::Head | Phase::Open | Phase::Closing) {
+        if entry.outbox.is_empty()
+            || entry.blocked
+            || !matches!(entry.phase, Phase::Head | Phase::Open | Phase::Closing)
+        {
             return;
         }
         self.counters.sends += 1;

@@ -1,0 +1,111 @@
+use std::collections::VecDeque;
+
+/// The newest broadcasts of a room, for players who come back (D20, D37).
+#[derive(Debug, Clone)]
+pub struct Replay {
+    events_max: usize,
+    bytes_max: usize,
+    events: VecDeque<Box<str>>,
+    bytes: usize,
+    /// Position of the next broadcast; positions count every broadcast that was ever offered.
+    next: u64,
+}
+
+impl Replay {
+    /// Keeps at most `events_max` broadcasts of at most `bytes_max` bytes together.
+    #[must_use]
+    pub fn new(events_max: usize, bytes_max: usize) -> Self {
+        Self {
+            events_max,
+            bytes_max,
+            events: VecDeque::new(),
+            bytes: 0,
+            next: 0,
+        }
+    }
+
+    pub(super) fn record(&mut self, text: &[u8]) {
+        // Broadcasts are JSON that this server wrote; anything else would not survive the embedding anyway.
+        let Ok(text) = std::str::from_utf8(text) else { return };
+        self.next += 1;
+        self.bytes += text.len();
+        self.events.push_back(text.into());
+        while self.events.len() > self.events_max || self.bytes > self.bytes_max {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    pub(super) fn next_position(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn since(&self, position: u64) -> impl Iterator<Item = &str> {
+        let oldest = self.next - self.events.len() as u64;
+        let skipped = usize::try_from(position.saturating_sub(oldest)).unwrap_or(usize::MAX);
+        self.events.iter().skip(skipped).map(|event| &**event)
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.events = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    /// Broadcasts that are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Bytes that are kept.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Replay;
+
+    fn kept(replay: &Replay, since: u64) -> Vec<&str> {
+        replay.since(since).collect()
+    }
+
+    #[test]
+    fn the_newest_events_are_kept() {
+        let mut replay = Replay::new(2, 100);
+        for event in ["1", "2", "3"] {
+            replay.record(event.as_bytes());
+        }
+        assert_eq!(kept(&replay, 0), ["2", "3"]);
+        assert_eq!(kept(&replay, 2), ["3"]);
+        assert_eq!(kept(&replay, 3), [""; 0]);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let mut replay = Replay::new(100, 5);
+        replay.record(b"123");
+        replay.record(b"456");
+        assert_eq!((kept(&replay, 0), replay.bytes()), (vec!["456"], 3));
+        replay.record(b"123456");
+        assert_eq!((replay.len(), replay.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn positions_go_on_after_forgetting() {
+        let mut replay = Replay::new(10, 100);
+        replay.record(b"old");
+        replay.forget();
+        let here = replay.next_position();
+        replay.record(b"new");
+        assert_eq!(kept(&replay, here), ["new"]);
+    }
+}
