@@ -53,6 +53,10 @@ impl Handler for Echo {
 
     fn disconnected(&mut self, _: Now, _: Slot, _: &mut Table) {}
 
+    fn is_waiting(&self, _: Slot) -> bool {
+        false
+    }
+
     fn tick(&mut self, _: Now, _: &mut Table) {}
 
     fn drain(&mut self, _: Now, _: &mut Table) {}

@@ -30,6 +30,8 @@ pub trait Handler: 'static {
     fn verdict(&mut self, now: Now, slot: Slot, verdict: Verdict, table: &mut Table);
     /// The connection ended.
     fn disconnected(&mut self, now: Now, slot: Slot, table: &mut Table);
+    /// Whether the frames of this session have to wait.
+    fn is_waiting(&self, slot: Slot) -> bool;
     /// Time passes.
     fn tick(&mut self, now: Now, table: &mut Table);
     /// The server shuts down.
@@ -89,6 +91,10 @@ impl Handler for Engine {
 
     fn disconnected(&mut self, now: Now, slot: Slot, table: &mut Table) {
         self.disconnected(now, slot, table);
+    }
+
+    fn is_waiting(&self, slot: Slot) -> bool {
+        self.is_waiting(slot)
     }
 
     fn tick(&mut self, now: Now, table: &mut Table) {

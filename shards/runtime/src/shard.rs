@@ -353,6 +353,8 @@ fn adopt<H: Handler>(shard: &Rc<Shard<H>>, handoff: Handoff) {
     state.table.counters.handoffs_in += 1;
     state.table.restore_outbox(slot, unsent);
     state.handler.adopt(now, slot, session, &mut state.table);
+    // It may have to queue behind others that open the same room.
+    state.table.set_waiting(slot, state.handler.is_waiting(slot));
     if state.drain_deadline.is_some() {
         state.handler.drain(now, &mut state.table);
     }

@@ -226,6 +226,12 @@ impl Table {
         self.entry(slot).is_some_and(|entry| entry.waiting)
     }
 
+    pub(crate) fn set_waiting(&mut self, slot: Slot, waiting: bool) {
+        if let Some(entry) = self.entry(slot) {
+            entry.waiting = waiting;
+        }
+    }
+
     pub(crate) fn is_blocked(&mut self, slot: Slot) -> bool {
         self.entry(slot).is_some_and(|entry| entry.blocked)
     }
