@@ -20,8 +20,8 @@ pub use faults::{Fault, Faults, Origin};
 pub use resolved::Resolved;
 pub use sources::Sources;
 pub use typed::{
-    AppEntry, Config, CorsOrigins, LogFormat, LogLevel, LogRotation, Logging, PlayerNameValidation, Protocol,
-    RateLimit, RelayTypes, Sdk, Security, Server, Shards, WebSocket,
+    AppEntry, Config, LogFormat, LogLevel, LogRotation, Logging, PlayerNameValidation, Protocol, RateLimit, RelayTypes,
+    Sdk, Security, Server, Shards, WebSocket,
 };
 
 use located::Located;

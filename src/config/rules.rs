@@ -3,7 +3,7 @@
 use super::faults::{Fault, Faults};
 use super::keys::{KEYS, Standing};
 use super::resolved::Resolved;
-use super::typed::{Config, CorsOrigins};
+use super::typed::Config;
 
 /// A key that would protect something must not be set to on before its function exists (D31).
 pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults) {
@@ -157,7 +157,7 @@ impl Config {
         if !self.security.require_metrics_auth {
             doors.push("anybody may read the metrics: security.require_metrics_auth is off");
         }
-        if self.security.cors_origins == CorsOrigins::Any {
+        if self.security.cors_origins == "*" {
             doors.push("every web page may use this server: security.cors_origins is *");
         }
         doors

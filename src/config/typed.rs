@@ -86,9 +86,8 @@ pub struct Server {
     pub event_buffer_size: usize,
     /// Bytes kept for replay per room.
     pub event_buffer_bytes: usize,
-    /// Time for the drain at shutdown.
-    #[serde(deserialize_with = "secs", rename = "drain_timeout_secs")]
-    pub drain_timeout: Duration,
+    /// Seconds for the drain at shutdown.
+    pub drain_timeout_secs: u64,
     /// Name of the deployment.
     pub region_id: String,
     /// Front of generated room codes, upper-cased, not empty.
@@ -223,8 +222,8 @@ pub enum LogRotation {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Security {
-    /// Web origins that may connect.
-    pub cors_origins: CorsOrigins,
+    /// Web origins that may connect, comma-separated and in lower case, or `*`.
+    pub cors_origins: String,
     /// Whether clients must authenticate.
     pub require_websocket_auth: bool,
     /// Whether readers of metrics must authenticate.
@@ -259,15 +258,6 @@ pub struct AppEntry {
     pub max_players_per_room: Option<u8>,
     /// Authentications per minute.
     pub rate_limit_per_minute: Option<u32>,
-}
-
-/// `security.cors_origins`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// `*`.
-    Any,
-    /// These, in lower case.
-    List(Vec<String>),
 }
 
 /// `websocket.*`.
@@ -447,16 +437,6 @@ impl std::fmt::Debug for AppEntry {
             .field("app_id", &self.app_id)
             .field("app_name", &self.app_name)
             .finish_non_exhaustive()
-    }
-}
-
-impl<'de> Deserialize<'de> for CorsOrigins {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Ok(match text.as_str() {
-            "*" => Self::Any,
-            list => Self::List(list.split(',').map(str::to_owned).collect()),
-        })
     }
 }
 
