@@ -12,6 +12,7 @@
 
 pub mod config;
 pub mod control;
+pub mod host;
 pub mod http;
 pub mod listener;
 mod server;

@@ -1,0 +1,165 @@
+//! What must hold between several keys, and what is allowed but doubtful.
+
+use super::faults::{Fault, Faults};
+use super::keys::{KEYS, Standing};
+use super::resolved::Resolved;
+use super::typed::Config;
+
+/// A key that would protect something must not be set to on before its function exists (D31).
+pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults) {
+    for key in KEYS.iter().filter(|key| key.standing == Standing::NotBuilt) {
+        let value = resolved.value(key.path);
+        if *value != key.default_value() {
+            faults.add(|| Fault {
+                origin: resolved.origin(key.path).clone(),
+                key: key.path.to_owned(),
+                value: Some(value.to_string()),
+                problem: format!(
+                    "this version has no such protection and does not start as if it had; expected {}",
+                    key.default
+                ),
+                meant: None,
+            });
+        }
+    }
+}
+
+/// Checks what must hold between keys.
+pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
+    let mut fault = |key: &str, value: Option<String>, problem: String| {
+        faults.add(|| Fault {
+            origin: resolved.origin(key).clone(),
+            key: key.to_owned(),
+            value,
+            problem,
+            meant: None,
+        });
+    };
+    if config.server.default_max_players > config.protocol.max_players_limit {
+        let limit = config.protocol.max_players_limit;
+        fault(
+            "server.default_max_players",
+            Some(config.server.default_max_players.to_string()),
+            format!("expected at most protocol.max_players_limit, which is {limit}"),
+        );
+    }
+    let security = &config.security;
+    let app_reads_metrics = security.authorized_apps.iter().any(|app| app.app_secret.is_some());
+    if security.require_metrics_auth && security.metrics_auth_token.is_none() && !app_reads_metrics {
+        fault(
+            "security.require_metrics_auth",
+            Some("true".to_owned()),
+            "nobody could read the metrics: set security.metrics_auth_token, or an app_secret in \
+             security.authorized_apps"
+                .to_owned(),
+        );
+    }
+    let needed = outbound_bytes_needed(config);
+    if needed.sum() > config.websocket.max_outbound_bytes {
+        fault(
+            "websocket.max_outbound_bytes",
+            Some(config.websocket.max_outbound_bytes.to_string()),
+            format!(
+                "expected at least {}: the largest message ({} bytes by security.max_message_size), the largest snapshot of \
+                 a room ({} bytes by protocol.max_players_limit, server.max_spectators_per_room and \
+                 protocol.max_player_name_length) and the replay ({} bytes by server.event_buffer_bytes) must fit \
+                 together",
+                needed.sum(),
+                needed.message,
+                needed.snapshot,
+                needed.replay
+            ),
+        );
+    }
+}
+
+/// What must fit into the outbox of one client at once (D37), in bytes.
+struct OutboundBytes {
+    message: usize,
+    snapshot: usize,
+    replay: usize,
+}
+
+impl OutboundBytes {
+    fn sum(&self) -> usize {
+        self.message + self.snapshot + self.replay
+    }
+}
+
+fn outbound_bytes_needed(config: &Config) -> OutboundBytes {
+    /// The largest `connection_info` (D37).
+    const CONNECTION_INFO_BYTES: usize = 4096;
+    /// Ids, timestamps, flags and names of fields of a player, its place among the ready ones included.
+    const PLAYER_BYTES: usize = 320;
+    /// The same of a spectator.
+    const SPECTATOR_BYTES: usize = 160;
+    /// Everything else in a snapshot but the names.
+    const ROOM_BYTES: usize = 1024;
+    /// The most that one character takes in JSON: an escaped control character. In UTF-8 it is 4.
+    const CHARACTER_BYTES: usize = 6;
+
+    let name = config.protocol.max_player_name_length * CHARACTER_BYTES;
+    let players = usize::from(config.protocol.max_players_limit) * (CONNECTION_INFO_BYTES + PLAYER_BYTES + name);
+    let spectators = config.server.max_spectators_per_room * (SPECTATOR_BYTES + name);
+    let relay_type = config.relay_types.longest() * CHARACTER_BYTES;
+    let game = config.protocol.max_game_name_length * CHARACTER_BYTES;
+    let replay = if config.server.enable_reconnection {
+        config.server.event_buffer_bytes
+    } else {
+        0
+    };
+    OutboundBytes {
+        message: config.security.max_message_size,
+        snapshot: ROOM_BYTES + players + spectators + relay_type + game,
+        replay,
+    }
+}
+
+/// What is allowed and still worth a warning.
+pub(super) fn doubts(config: &Config) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let security = &config.security;
+    if security.require_websocket_auth && security.authorized_apps.is_empty() {
+        doubts.push(
+            "security.require_websocket_auth is on and security.authorized_apps is empty: every client is refused"
+                .to_owned(),
+        );
+    }
+    if !security.require_websocket_auth && !security.authorized_apps.is_empty() {
+        doubts.push(
+            "security.authorized_apps is set, but security.require_websocket_auth is off: clients need not be one of them"
+                .to_owned(),
+        );
+    }
+    if let Some(token) = &security.metrics_auth_token
+        && token.chars().count() < 16
+    {
+        doubts.push("security.metrics_auth_token is shorter than 16 characters and can be guessed".to_owned());
+    }
+    if let Some(prefix) = &config.server.room_code_prefix
+        && prefix.len() >= config.protocol.room_code_length
+    {
+        doubts.push(format!(
+            "server.room_code_prefix `{prefix}` leaves no character of a room code free and is ignored"
+        ));
+    }
+    doubts
+}
+
+impl Config {
+    /// What stands open to everybody, one sentence each, for the first lines of the log (D31).
+    #[must_use]
+    pub fn open_doors(&self) -> Vec<&'static str> {
+        let mut doors = Vec::new();
+        if !self.security.require_websocket_auth {
+            doors.push("any client may connect: security.require_websocket_auth is off");
+        }
+        if !self.security.require_metrics_auth {
+            doors.push("anybody may read the metrics: security.require_metrics_auth is off");
+        }
+        if self.security.cors_origins == "*" {
+            doors.push("every web page may use this server: security.cors_origins is *");
+        }
+        doors
+    }
+}

@@ -1,0 +1,224 @@
+//! Where configuration comes from, and which source wins (D32).
+
+use super::faults::{Fault, Faults, Origin};
+use super::keys::{self, Key, Kind};
+use super::located::Located;
+use super::suggest;
+use super::walk::{self, Layer};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Read in the working directory when no other file is named.
+const DEFAULT_FILE: &str = "config.json";
+/// Names the file, as `--config` does.
+const PATH_VARIABLE: &str = "SIGNAL_FISH_CONFIG_PATH";
+/// A configuration is written by hand; more than this is a wrong file.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Variables of the reference server that this one does not read.
+const UNREAD_VARIABLES: &[&str] = &[
+    "SIGNAL_FISH_CONFIG_JSON",
+    "SIGNAL_FISH_CONFIG_STDIN",
+    "SIGNAL_FISH_PRODUCTION",
+];
+
+/// What a configuration is made from, besides the built-in defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A file that must exist. None: `config.json` in the working directory, if it exists.
+    pub file: Option<PathBuf>,
+    /// Environment variables; those whose name does not begin with `SIGNAL_FISH_` are passed over.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Command-line flags: name, path of the key, value.
+    pub flags: Vec<(&'static str, &'static str, Value)>,
+}
+
+/// What the sources say, in ascending order of precedence.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    pub(super) layers: Vec<Layer>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Sources {
+    /// Reads every source and holds each value against the table.
+    pub(super) fn read(&self, faults: &mut Faults) -> Layers {
+        let mut read = Layers::default();
+        let mut environment = Layer::default();
+        let variables = self.variables(faults);
+        for (name, value) in &variables {
+            if name != PATH_VARIABLE {
+                read_variable(name, value, &variables, &mut environment, &mut read.warnings, faults);
+            }
+        }
+        let named = variables
+            .iter()
+            .find(|(name, value)| name == PATH_VARIABLE && !value.is_empty());
+        read.file = self
+            .file
+            .clone()
+            .or_else(|| named.map(|(_, path)| PathBuf::from(path)))
+            .or_else(|| Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE)));
+        if let Some(path) = &read.file {
+            read.layers.extend(read_file(path, faults));
+        }
+        read.layers.push(environment);
+        read.layers.push(self.flags(faults));
+        read
+    }
+
+    /// The variables that are ours, sorted by name.
+    fn variables(&self, faults: &mut Faults) -> Vec<(String, String)> {
+        let mut variables = Vec::new();
+        for (name, value) in &self.environment {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("SIGNAL_FISH_")) else {
+                continue;
+            };
+            match value.to_str() {
+                Some(value) => variables.push((name.to_owned(), value.to_owned())),
+                None => faults.add(|| Fault {
+                    origin: Origin::Variable(name.to_owned()),
+                    key: String::new(),
+                    value: None,
+                    problem: "the value is not UTF-8".to_owned(),
+                    meant: None,
+                }),
+            }
+        }
+        variables.sort();
+        variables
+    }
+
+    fn flags(&self, faults: &mut Faults) -> Layer {
+        let mut layer = Layer::default();
+        for (flag, path, value) in &self.flags {
+            if let Some(key) = keys::find(path) {
+                let located = Located::from(value.clone());
+                layer
+                    .settings
+                    .extend(walk::setting(key, &located, Origin::Flag(flag), faults));
+            }
+        }
+        layer
+    }
+}
+
+fn read_file(path: &Path, faults: &mut Faults) -> Option<Layer> {
+    let mut unusable = |problem: String, line: Option<usize>| {
+        faults.add(|| Fault {
+            origin: Origin::File(path.to_owned(), line),
+            key: String::new(),
+            value: None,
+            problem,
+            meant: None,
+        });
+    };
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        unusable(format!("cannot be read: {error}"), None);
+        return None;
+    }
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        unusable(format!("is over {FILE_BYTES_MAX} bytes long: no configuration"), None);
+        return None;
+    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        unusable("is not UTF-8".to_owned(), None);
+        return None;
+    };
+    // Some editors begin a file with a byte order mark, which JSON does not know.
+    match Located::parse(text.strip_prefix('\u{feff}').unwrap_or(&text)) {
+        Ok(root) => Some(walk::walk(&root, path, faults)),
+        Err(error) => {
+            unusable(format!("is not JSON: {error}"), Some(error.line()));
+            None
+        }
+    }
+}
+
+fn read_variable(
+    name: &str,
+    text: &str,
+    all: &[(String, String)],
+    layer: &mut Layer,
+    warnings: &mut Vec<String>,
+    faults: &mut Faults,
+) {
+    let path = path_of(name);
+    let Some(key) = keys::find(&path) else {
+        if keys::WITHOUT_EFFECT.contains(&path.as_str()) {
+            layer.without_effect.push(path);
+        } else {
+            warnings.push(unknown_variable(name, &path));
+        }
+        return;
+    };
+    // Sorted by name, the spelling with one underscore (`SIGNAL_FISH_P...`) comes before or after the other
+    // (`SIGNAL_FISH__P...`); the pair is reported once, at its second.
+    let earlier = all
+        .iter()
+        .take_while(|(other, _)| other != name)
+        .find(|(other, _)| path_of(other) == path);
+    if let Some((earlier, other_text)) = earlier {
+        if other_text != text {
+            faults.add(|| Fault {
+                origin: Origin::Variable(name.to_owned()),
+                key: path,
+                value: None,
+                problem: format!("{earlier} sets the same key to another value; keep one of them"),
+                meant: None,
+            });
+        }
+        return;
+    }
+    let located = typed(key, text);
+    layer
+        .settings
+        .extend(walk::setting(key, &located, Origin::Variable(name.to_owned()), faults));
+}
+
+/// `SIGNAL_FISH_SERVER__PING_TIMEOUT` and `SIGNAL_FISH__SERVER__PING_TIMEOUT` both name `server.ping_timeout`.
+fn path_of(variable: &str) -> String {
+    let rest = variable
+        .strip_prefix("SIGNAL_FISH__")
+        .or_else(|| variable.strip_prefix("SIGNAL_FISH_"))
+        .unwrap_or(variable);
+    rest.to_ascii_lowercase().replace("__", ".")
+}
+
+fn unknown_variable(name: &str, path: &str) -> String {
+    if UNREAD_VARIABLES.contains(&name) || path == "environment" {
+        return format!("{name} is not read by this server");
+    }
+    match suggest::key(path).and_then(|meant| keys::find(&meant)) {
+        Some(meant) => format!("{name} names no key; did you mean {}?", meant.variable()),
+        None => format!("{name} names no key"),
+    }
+}
+
+/// The text of a variable as a value of the key's type. What does not fit stays a string, and the walker names the fault.
+fn typed(key: &Key, text: &str) -> Located {
+    let trimmed = text.trim();
+    let value = match key.kind {
+        Kind::Bool => trimmed.to_ascii_lowercase().parse().map(Value::Bool).ok(),
+        Kind::Integer(..) => trimmed.parse::<u64>().map(Value::from).ok(),
+        Kind::OptionalText(_) | Kind::OptionalChoice(_) if trimmed.is_empty() => Some(Value::Null),
+        Kind::Text(_) | Kind::OptionalText(_) | Kind::Choice(_) | Kind::OptionalChoice(_) => None,
+        Kind::TextList(_) if !trimmed.starts_with('[') => Some(
+            trimmed
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(Value::from)
+                .collect(),
+        ),
+        Kind::TextList(_) | Kind::TextMap(_) | Kind::PlatformMap(_) | Kind::PlatformLists | Kind::Apps => {
+            // Parsed with its order kept, so that a repeated entry is found here as well.
+            return Located::parse(trimmed).unwrap_or_else(|_| Located::from(Value::from(text)));
+        }
+    };
+    Located::from(value.unwrap_or_else(|| Value::from(text)))
+}
