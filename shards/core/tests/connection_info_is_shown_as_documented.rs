@@ -76,6 +76,7 @@ fn what_is_no_connection_info_is_refused() {
         r#""direct""#,
         "{}",
         r#"["direct","h",1]"#,
+        r#"["custom"]"#,
         r#"{"host":"h","port":1}"#,
         r#"{"type":"Direct","host":"h","port":1}"#,
         r#"{"type":"carrier_pigeon"}"#,
