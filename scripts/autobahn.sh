@@ -68,6 +68,7 @@ trap stop_server EXIT
 
 start_server() {
     cargo build --release --example echo
+    : >"$work/server.log"
     # cargo replaces itself by the program it runs, so its pid is the server's.
     cargo run --quiet --release --example echo -- --port 0 >"$work/server.log" &
     server=$!
