@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: scripts/autobahn.sh [--update] [--url ws://127.0.0.1:PORT]
+usage: scripts/autobahn.sh [--update] [--url ws://127.0.0.1:PORT/v2/ws]
 
   --update    write the verdicts to scripts/autobahn-expected.json instead of comparing them
   --url URL   test an echo server that is already running (it must take messages of 16 MiB)
