@@ -82,7 +82,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         mailboxes: Arc::new([mailbox]),
         control,
         options: Options {
-            codec: Limits { message_bytes_max: MESSAGE_BYTES_MAX, discard_bytes_max: MESSAGE_BYTES_MAX as u64 },
+            codec: Limits {
+                message_bytes_max: MESSAGE_BYTES_MAX,
+                discard_bytes_max: MESSAGE_BYTES_MAX as u64,
+            },
             outbound_bytes_max: 4 * MESSAGE_BYTES_MAX,
             head_timeout: Duration::from_secs(10),
             drain_timeout: Duration::ZERO,

@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: scripts/autobahn.sh [--update] [--url ws://127.0.0.1:PORT]
+usage: scripts/autobahn.sh [--update] [--url ws://127.0.0.1:PORT/v2/ws]
 
   --update    write the verdicts to scripts/autobahn-expected.json instead of comparing them
   --url URL   test an echo server that is already running (it must take messages of 16 MiB)
@@ -68,6 +68,7 @@ trap stop_server EXIT
 
 start_server() {
     cargo build --release --example echo
+    : >"$work/server.log"
     # cargo replaces itself by the program it runs, so its pid is the server's.
     cargo run --quiet --release --example echo -- --port 0 >"$work/server.log" &
     server=$!

@@ -260,6 +260,27 @@ fn a_decoder_between_messages_holds_no_memory() {
 }
 
 #[test]
+fn what_was_delivered_can_be_freed_before_more_arrives() {
+    for message in [
+        frame(TEXT, true, [b'x'; 100]),
+        frame(BINARY, true, [0; 100]),
+        frame(PING, true, [0; 100]),
+    ] {
+        let mut decoder = Decoder::default();
+        let mut bytes = message.bytes();
+        let (first, last) = bytes.split_at_mut(50);
+        decoder.decode(first, &SHIPPED).unwrap();
+        decoder.release();
+        assert!(decoder.heap_bytes() > 0, "an incomplete message stays");
+        let (taken, event) = decoder.decode(last, &SHIPPED).unwrap();
+        assert!(event.is_some());
+        assert_eq!(taken, last.len());
+        decoder.release();
+        assert_eq!(decoder.heap_bytes(), 0);
+    }
+}
+
+#[test]
 fn a_message_in_one_piece_is_borrowed_from_the_input() {
     let mut bytes = stream([frame(TEXT, true, "borrowed"), frame(BINARY, true, [7; 300])]);
     let range = bytes.as_ptr_range();

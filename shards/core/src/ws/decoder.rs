@@ -10,8 +10,8 @@ use super::{Event, Limits, Violation};
 
 /// Decodes the frames of one connection.
 ///
-/// Call [`Decoder::decode`] until it returns no event, also when that means an empty input: a message that arrived in
-/// pieces is freed by the call after the one that delivered it. A decoder between messages then holds no heap memory.
+/// A message that arrived in pieces is kept while its event borrows it: call [`Decoder::release`] before going idle, and a
+/// decoder between messages holds no heap memory. The next [`Decoder::decode`] frees it, too, but may be long in coming.
 #[derive(Debug, Default)]
 pub struct Decoder {
     position: Position,
@@ -93,8 +93,8 @@ impl Decoder {
         self.message.heap_bytes() + self.control.capacity()
     }
 
-    /// Frees what the last event borrowed.
-    fn release(&mut self) {
+    /// Frees what the last event borrowed. What is incomplete stays.
+    pub fn release(&mut self) {
         self.message.release();
         if let Position::Header(_) = self.position {
             self.control = Vec::new();
