@@ -93,7 +93,7 @@ pub trait Effects {
     /// Give something back to admission.
     fn notify(&mut self, notice: Notice);
     /// Move the connection to another shard, which goes on with [`Engine::adopt`]. If it cannot be delivered there,
-    /// [`MovingSession::abandon`] gives back what it holds.
+    /// [`Engine::abandon`] gives back what it holds.
     fn hand_off(&mut self, slot: Slot, to: ShardIndex, session: Box<MovingSession>);
 }
 
