@@ -97,6 +97,11 @@ impl Engine {
         }
     }
 
+    /// A session could not be delivered, or its connection was lost on the way: what it holds is given back.
+    pub fn abandon<E: Effects>(&mut self, session: Box<MovingSession>, fx: &mut E) {
+        session.abandon(|notice| fx.notify(notice));
+    }
+
     /// The connection ended without the engine's doing.
     pub fn disconnected<E: Effects>(&mut self, now: Now, slot: Slot, fx: &mut E) {
         self.end(now, slot, fx);

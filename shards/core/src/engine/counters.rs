@@ -78,6 +78,6 @@ pub struct Gauges {
     pub sessions: usize,
     /// Dropped players who can still return.
     pub awaited: usize,
-    /// Rooms about to be created.
+    /// Rooms about to be created, and those whose creator died before its verdict came.
     pub openings: usize,
 }

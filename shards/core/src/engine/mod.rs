@@ -43,6 +43,7 @@ pub use settings::{App, SdkCompatibility, Settings};
 
 use crate::Now;
 use crate::admission::{AppIndex, Ask, Notice, Refusal, Verdict};
+use crate::room::Room;
 use crate::wire::ErrorCode;
 use ahash::RandomState;
 use outbound::{Outbound, Scratch};
@@ -93,7 +94,7 @@ pub trait Effects {
     /// Give something back to admission.
     fn notify(&mut self, notice: Notice);
     /// Move the connection to another shard, which goes on with [`Engine::adopt`]. If it cannot be delivered there,
-    /// [`MovingSession::abandon`] gives back what it holds.
+    /// [`Engine::abandon`] gives back what it holds.
     fn hand_off(&mut self, slot: Slot, to: ShardIndex, session: Box<MovingSession>);
 }
 
@@ -155,15 +156,19 @@ impl Engine {
     /// What lives now. Walks all rooms.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
-        let rooms = || self.rooms.handles().map(|(_, room)| room);
         Gauges {
             rooms: self.rooms.len(),
-            players: rooms().map(|room| room.players().len()).sum(),
-            spectators: rooms().map(|room| room.spectators().len()).sum(),
+            players: self.rooms().map(|room| room.players().len()).sum(),
+            spectators: self.rooms().map(|room| room.spectators().len()).sum(),
             sessions: self.sessions.len(),
             awaited: self.records.len(),
-            openings: self.openings.len(),
+            openings: self.openings.len() + self.orphans.len(),
         }
+    }
+
+    /// Every room, in no order that means anything.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.handles().map(|(_, room)| room)
     }
 
     /// Whether a session waits, so that none of its frames may be delivered.

@@ -186,6 +186,12 @@ impl Room {
         }
     }
 
+    /// What is kept for those who can still return.
+    #[must_use]
+    pub fn replay(&self) -> &Replay {
+        &self.plan.replay
+    }
+
     /// Broadcasts since position `since`, oldest first, as far as they were kept.
     pub fn recorded_since(&self, since: u64) -> impl Iterator<Item = &str> {
         self.plan.replay.since(since)
