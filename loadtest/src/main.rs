@@ -1,2 +1,73 @@
-//! Load generator for Signal Fish servers.
-fn main() {}
+//! The command line of the load generator.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod output;
+
+use signal_fish_loadtest::limit::find_limit;
+use signal_fish_loadtest::report::{Report, html, text};
+use signal_fish_loadtest::{floor, run};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+fn main() -> ExitCode {
+    let arguments: cli::Arguments = argh::from_env();
+    match carry_out(&arguments) {
+        Ok(well) => ExitCode::from(u8::from(!well)),
+        Err(reason) => {
+            output::error(&reason);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// True if nothing was lost, refused or failed.
+fn carry_out(arguments: &cli::Arguments) -> Result<bool, String> {
+    if arguments.load == "floor" {
+        let found = floor::measure(&arguments.floor())?;
+        output::line(&found.summary());
+        return write(arguments.json.as_deref(), &found.to_json()).map(|()| true);
+    }
+    let plan = arguments.plan()?;
+    let stop = stop_flag()?;
+    let mut live = output::Live::new();
+    let report = match arguments.find_limit() {
+        Some(p99_ms_max) => {
+            let tell = std::cell::RefCell::new(&mut live);
+            find_limit(
+                &plan,
+                p99_ms_max,
+                &stop,
+                &mut |sample| tell.borrow_mut().show(&text::progress_line(sample)),
+                &mut |step| tell.borrow_mut().keep(&text::step_line(step)),
+            )?
+        }
+        None => Report::new(&run(&plan, &stop, &mut |sample| {
+            live.show(&text::progress_line(sample))
+        })?),
+    };
+    live.clear();
+    output::line(&text::summary(&report));
+    write(arguments.json.as_deref(), &report.to_json())?;
+    if arguments.html.is_some() {
+        write(arguments.html.as_deref(), &html::page(&report))?;
+    }
+    Ok(report.messages.is_clean() && report.connections.failed == 0 && report.connections.lost == 0)
+}
+
+/// Set by the first SIGINT or SIGTERM; the second ends the process.
+fn stop_flag() -> Result<Arc<AtomicBool>, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| format!("cannot watch for Ctrl-C: {error}"))?;
+    }
+    Ok(stop)
+}
+
+fn write(path: Option<&str>, content: &str) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, content).map_err(|error| format!("cannot write {path}: {error}"))
+}

@@ -1,0 +1,188 @@
+//! The floor under every relay: what the kernel alone takes to send as many bytes to as many sockets.
+//!
+//! One thread sends to all sockets in turn and does nothing else; another reads. What a server needs per delivery beyond
+//! this is its own.
+
+use rustix::net::{RecvFlags, SendFlags};
+use serde::Serialize;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What to measure.
+#[derive(Debug, Clone, Serialize)]
+pub struct Parameters {
+    /// Sockets to send to.
+    pub sockets: usize,
+    /// Bytes of each send.
+    pub bytes: usize,
+    /// Seconds to send for.
+    pub seconds: f64,
+    /// Processor of the sending thread.
+    pub send_cpu: Option<usize>,
+    /// Processor of the receiving thread.
+    pub receive_cpu: Option<usize>,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Floor {
+    /// What was asked for.
+    pub parameters: Parameters,
+    /// Where.
+    pub host: crate::host::Host,
+    /// Sends made.
+    pub sends: u64,
+    /// Sends per second of wall time.
+    pub sends_per_s: f64,
+    /// Processor time of the sending thread per send in user space, in microseconds.
+    pub user_us_each: f64,
+    /// Processor time of the sending thread per send in the kernel, in microseconds.
+    pub system_us_each: f64,
+}
+
+impl Floor {
+    /// One line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "floor: {} sends of {} bytes to {} sockets, {:.0}/s, {:.2} µs system + {:.2} µs user each",
+            self.sends,
+            self.parameters.bytes,
+            self.parameters.sockets,
+            self.sends_per_s,
+            self.system_us_each,
+            self.user_us_each
+        )
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Strings and numbers only: this cannot fail.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// Measures on the loopback interface.
+///
+/// # Errors
+/// A sentence: no sockets, or a processor that this process may not use.
+pub fn measure(parameters: &Parameters) -> Result<Floor, String> {
+    crate::process::raise_file_limit();
+    let (senders, receivers) = pairs(parameters.sockets).map_err(|error| format!("cannot open sockets: {error}"))?;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            pin(parameters.receive_cpu)?;
+            drain(&receivers, &done).map_err(|error| format!("cannot read: {error}"))
+        });
+        let sent = pin(parameters.send_cpu)
+            .and_then(|()| send_all(&senders, parameters).map_err(|error| format!("cannot send: {error}")));
+        done.store(true, Ordering::Relaxed);
+        reader
+            .join()
+            .unwrap_or_else(|_| Err("the reader panicked".to_owned()))?;
+        sent
+    })
+}
+
+fn pairs(sockets: usize) -> std::io::Result<(Vec<TcpStream>, Vec<TcpStream>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let (mut senders, mut receivers) = (Vec::new(), Vec::new());
+    for _ in 0..sockets {
+        let receiver = TcpStream::connect(address)?;
+        let (sender, _) = listener.accept()?;
+        sender.set_nodelay(true)?;
+        receiver.set_nonblocking(true)?;
+        senders.push(sender);
+        receivers.push(receiver);
+    }
+    Ok((senders, receivers))
+}
+
+fn send_all(senders: &[TcpStream], parameters: &Parameters) -> std::io::Result<Floor> {
+    let payload = vec![b'x'; parameters.bytes];
+    let start = Instant::now();
+    let limit = Duration::try_from_secs_f64(parameters.seconds).unwrap_or(Duration::from_secs(10));
+    let before = thread_times();
+    let mut sends = 0_u64;
+    while start.elapsed() < limit {
+        for sender in senders {
+            rustix::net::send(sender, &payload, SendFlags::NOSIGNAL)?;
+        }
+        sends += senders.len() as u64;
+    }
+    let after = thread_times();
+    let each = |from: f64, to: f64| (to - from) * 1e6 / sends.max(1) as f64;
+    Ok(Floor {
+        parameters: parameters.clone(),
+        host: crate::host::Host::look(),
+        sends,
+        sends_per_s: sends as f64 / start.elapsed().as_secs_f64(),
+        user_us_each: each(before.0, after.0),
+        system_us_each: each(before.1, after.1),
+    })
+}
+
+fn drain(receivers: &[TcpStream], done: &AtomicBool) -> std::io::Result<()> {
+    use rustix::event::epoll;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    for (index, receiver) in receivers.iter().enumerate() {
+        epoll::add(
+            &epoll,
+            receiver,
+            epoll::EventData::new_u64(index as u64),
+            epoll::EventFlags::IN,
+        )?;
+    }
+    let mut buffer = vec![0_u8; 256 << 10];
+    let mut events = Vec::with_capacity(256);
+    let timeout = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 20_000_000,
+    };
+    while !done.load(Ordering::Relaxed) {
+        events.clear();
+        let _ = epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout));
+        for event in &events {
+            // The index was a usize when it went in.
+            let _ = rustix::net::recv(
+                &receivers[event.data.u64() as usize],
+                &mut buffer[..],
+                RecvFlags::empty(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Seconds of the calling thread in user space and in the kernel.
+fn thread_times() -> (f64, f64) {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .map_or("", |parts| parts.1)
+        .split_ascii_whitespace()
+        .collect();
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    let seconds = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<f64>().ok())
+            .unwrap_or(0.0)
+            / ticks
+    };
+    (seconds(11), seconds(12))
+}
+
+fn pin(cpu: Option<usize>) -> Result<(), String> {
+    let Some(cpu) = cpu else { return Ok(()) };
+    if cpu >= rustix::thread::CpuSet::MAX_CPU {
+        return Err(format!("there is no processor {cpu}"));
+    }
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    rustix::thread::sched_setaffinity(None, &set).map_err(|error| format!("cannot run on processor {cpu}: {error}"))
+}

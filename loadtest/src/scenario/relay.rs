@@ -1,0 +1,332 @@
+//! Rooms whose players relay stamped messages on a fixed schedule, whether or not the server keeps up (open loop).
+//!
+//! A message's latency runs from the moment it was due, so a stalled server or generator shows in full.
+
+use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds};
+use crate::accounting::Accounting;
+use crate::latency::Latency;
+use crate::net::{ConnectionId, Event, Net};
+use crate::plan::{Format, Plan};
+use crate::rooms::{Rooms, Step};
+use crate::stamp::{STAMP_BYTES, Stamp, StampFinder};
+use std::sync::Arc;
+
+/// Messages handed to the network before it is looked at again.
+const SENDS_PER_TURN: usize = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Filling,
+    AtTheGate,
+    Sending,
+    /// Everything is sent; deliveries may still come. Gives up at the time given.
+    Draining {
+        give_up_ns: u64,
+    },
+    Closing,
+    Finished,
+}
+
+/// See the module.
+pub(super) struct Relay {
+    plan: Arc<Plan>,
+    gate: Arc<Gate>,
+    run: u16,
+    rooms: Rooms,
+    accounting: Accounting,
+    finder: StampFinder,
+    phase: Phase,
+    began_ns: u64,
+    start_ns: u64,
+    measured_from_ns: u64,
+    /// Senders in the order of their turns: neighbours in time sit in different rooms.
+    order: Vec<u32>,
+    /// Time between two turns of the order.
+    step_ns: f64,
+    next_turn: u64,
+    message: Vec<u8>,
+    stamp_at: usize,
+    delivery: Latency,
+    to_spectators: Latency,
+    lag: Latency,
+    sent: u64,
+    open_at_end: usize,
+}
+
+impl Relay {
+    pub(super) fn new(plan: &Arc<Plan>, thread: usize, run: u16, spectators: usize, gate: Arc<Gate>) -> Self {
+        let players = usize::from(plan.players);
+        let duration_ns = nanoseconds(plan.warm_up + plan.duration + plan.drain);
+        let (message, stamp_at) = template(plan.format, plan.payload);
+        let senders = plan.rooms * players;
+        let order = (0..senders)
+            .map(|turn| seat_of(turn, plan.rooms, players, spectators))
+            .collect();
+        Self {
+            plan: Arc::clone(plan),
+            gate,
+            // Threads count apart: a message of another thread's room is never theirs.
+            run: run.wrapping_add(u16::try_from(thread).unwrap_or(0)),
+            rooms: Rooms::new(plan, format!("r{thread}p"), players, spectators, true),
+            accounting: Accounting::new(plan.rooms, players, spectators),
+            finder: StampFinder::default(),
+            phase: Phase::Filling,
+            began_ns: 0,
+            start_ns: u64::MAX,
+            measured_from_ns: u64::MAX,
+            order,
+            step_ns: 1e9 / (plan.rate * senders.max(1) as f64),
+            next_turn: 0,
+            message,
+            stamp_at,
+            delivery: Latency::new("delivery", duration_ns),
+            to_spectators: Latency::new("delivery to spectators", duration_ns),
+            lag: Latency::new("send lag", duration_ns),
+            sent: 0,
+            open_at_end: 0,
+        }
+    }
+
+    fn due_ns(&self, turn: u64) -> u64 {
+        // Precise to the nanosecond for about 50 days: f64 holds 53 bits.
+        self.start_ns + (turn as f64 * self.step_ns) as u64
+    }
+
+    fn send_due(&mut self, net: &mut Net) {
+        let end_ns = self.gate.end_ns().unwrap_or(u64::MAX);
+        for _ in 0..SENDS_PER_TURN {
+            let due_ns = self.due_ns(self.next_turn);
+            if due_ns >= end_ns {
+                self.phase = Phase::Draining {
+                    give_up_ns: net.now_ns() + nanoseconds(self.plan.drain),
+                };
+                return;
+            }
+            if due_ns > net.now_ns() {
+                return;
+            }
+            // The remainder is below the length of the order.
+            let seat = self.order[(self.next_turn % self.order.len() as u64) as usize] as usize;
+            self.next_turn += 1;
+            if let Some(id) = self.rooms.inside(seat) {
+                self.send(net, id, seat, due_ns);
+            }
+        }
+    }
+
+    fn send(&mut self, net: &mut Net, id: ConnectionId, seat: usize, due_ns: u64) {
+        let number = self.accounting.send(seat);
+        self.sent += 1;
+        // The plan's bounds keep seats within 32 bits.
+        let sender = u32::try_from(seat).unwrap_or(u32::MAX);
+        let stamp = Stamp {
+            run: self.run,
+            sender,
+            number,
+            due_ns,
+        };
+        stamp.write(&mut self.message[self.stamp_at..self.stamp_at + STAMP_BYTES]);
+        match self.plan.format {
+            Format::Json => net.send_text(id, &self.message),
+            Format::MessagePack => net.send_binary(id, &self.message),
+        }
+        if due_ns >= self.measured_from_ns {
+            self.lag
+                .record(due_ns - self.start_ns, net.now_ns().saturating_sub(due_ns));
+        }
+    }
+
+    /// True if the message was a stamped one.
+    fn on_message(&mut self, net: &Net, seat: usize, message: &[u8]) -> bool {
+        let Some(stamp) = self.finder.find(message) else {
+            return false;
+        };
+        if stamp.run != self.run {
+            return true;
+        }
+        let new = self.accounting.receive(seat, stamp.sender as usize, stamp.number);
+        if new && stamp.due_ns >= self.measured_from_ns {
+            let now_ns = net.now_ns();
+            let latency_ns = now_ns.saturating_sub(stamp.due_ns);
+            let at_ns = now_ns.saturating_sub(self.start_ns);
+            if seat % self.rooms.seats_per_room() < usize::from(self.plan.players) {
+                self.delivery.record(at_ns, latency_ns);
+            } else {
+                self.to_spectators.record(at_ns, latency_ns);
+            }
+        }
+        true
+    }
+
+    fn close_all(&mut self, net: &mut Net) {
+        self.phase = Phase::Closing;
+        for seat in 0..self.rooms.seats() {
+            self.accounting.leave(seat);
+            if self.rooms.inside(seat).is_some() {
+                self.open_at_end += 1;
+                self.rooms.close(net, seat);
+            }
+        }
+        if self.open_at_end == 0 {
+            self.phase = Phase::Finished;
+        }
+    }
+}
+
+impl Scenario for Relay {
+    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, tag: u64, event: Event<'_>) {
+        // Tags are the seats that Rooms numbered.
+        let seat = tag as usize;
+        if let Event::Text(message) | Event::Binary(message) = &event
+            && self.on_message(net, seat, message)
+        {
+            return;
+        }
+        match self.rooms.on_event(net, seat, &event) {
+            Step::Entered | Step::EnteredLast => self.accounting.enter(seat),
+            Step::Lost => self.accounting.leave(seat),
+            Step::Closed if self.phase == Phase::Closing => {
+                self.open_at_end -= 1;
+                if self.open_at_end == 0 {
+                    self.phase = Phase::Finished;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn next_due_ns(&self, now_ns: u64) -> u64 {
+        match self.phase {
+            Phase::Sending => self.due_ns(self.next_turn),
+            Phase::Finished => u64::MAX,
+            _ => now_ns + LOOK_NS,
+        }
+    }
+
+    fn on_due(&mut self, net: &mut Net) {
+        match self.phase {
+            Phase::Filling => {
+                if self.began_ns == 0 {
+                    self.began_ns = net.now_ns().max(1);
+                }
+                if self.rooms.fill_up(net, self.plan.rooms, self.began_ns) {
+                    self.phase = Phase::AtTheGate;
+                    let (warm_up_ns, duration_ns) = (nanoseconds(self.plan.warm_up), nanoseconds(self.plan.duration));
+                    self.gate.arrive(net.now_ns(), warm_up_ns, duration_ns);
+                }
+            }
+            Phase::AtTheGate => {
+                if let Some(start_ns) = self.gate.start_ns() {
+                    self.start_ns = start_ns;
+                    self.measured_from_ns = start_ns + nanoseconds(self.plan.warm_up);
+                    self.phase = if self.order.is_empty() {
+                        Phase::Closing
+                    } else {
+                        Phase::Sending
+                    };
+                    if self.order.is_empty() {
+                        self.close_all(net);
+                    }
+                }
+            }
+            Phase::Sending => self.send_due(net),
+            Phase::Draining { give_up_ns } => {
+                if self.accounting.outstanding() == 0 || net.now_ns() >= give_up_ns {
+                    self.close_all(net);
+                }
+            }
+            Phase::Closing | Phase::Finished => {}
+        }
+    }
+
+    fn stop(&mut self, net: &mut Net) {
+        if matches!(self.phase, Phase::Filling | Phase::AtTheGate) {
+            self.close_all(net);
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.phase == Phase::Finished
+    }
+
+    fn progress(&self, progress: &mut Progress) {
+        let counts = self.rooms.counts;
+        progress.inside += counts.joined.saturating_sub(counts.lost);
+        progress.sent += self.sent;
+        progress.delivered += self.accounting.delivered();
+        progress.expected += self.accounting.expected();
+        progress.failed += counts.failed + counts.lost;
+    }
+
+    fn finish(self: Box<Self>) -> Outcome {
+        let mut latencies = vec![self.delivery];
+        if self.to_spectators.total().len() > 0 {
+            latencies.push(self.to_spectators);
+        }
+        latencies.extend([self.rooms.connect, self.rooms.join]);
+        Outcome {
+            latencies,
+            senders: self.accounting.close(),
+            connections: self.rooms.counts,
+            refusals: self.rooms.refusals,
+            completed: 0,
+            lag: Some(self.lag),
+        }
+    }
+}
+
+/// Turn `turn` of a round belongs to this seat: round the rooms first, so that a room's players do not send together.
+fn seat_of(turn: usize, rooms: usize, players: usize, spectators: usize) -> u32 {
+    let (player, room) = (turn / rooms.max(1), turn % rooms.max(1));
+    u32::try_from(room * (players + spectators) + player).unwrap_or(u32::MAX)
+}
+
+/// A message with room for a stamp, and where the stamp goes. `payload` counts the bytes of the relayed value alone.
+fn template(format: Format, payload: usize) -> (Vec<u8>, usize) {
+    match format {
+        Format::Json => {
+            let head = br#"{"type":"GameData","data":{"data":{"p":""#;
+            let mut message = head.to_vec();
+            message.resize(head.len() + payload - br#"{"p":""}"#.len(), b'x');
+            message.extend_from_slice(br#""}}}"#);
+            (message, head.len())
+        }
+        Format::MessagePack => {
+            // A map of one key to a str 16.
+            let text_bytes = u16::try_from(payload - 6).unwrap_or(u16::MAX);
+            let mut message = vec![0x81, 0xa1, b'p', 0xda];
+            message.extend_from_slice(&text_bytes.to_be_bytes());
+            let stamp_at = message.len();
+            message.resize(payload, b'x');
+            (message, stamp_at)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_relayed_value_has_exactly_the_size_asked_for() {
+        for payload in [48, 100, 1000] {
+            let (message, at) = template(Format::Json, payload);
+            let text = std::str::from_utf8(&message).unwrap();
+            let value: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(value["data"]["data"].to_string().len(), payload);
+            assert_eq!(message[at..at + STAMP_BYTES], [b'x'; STAMP_BYTES]);
+            let (message, at) = template(Format::MessagePack, payload);
+            assert_eq!(message.len(), payload);
+            assert_eq!(message[at..at + STAMP_BYTES], [b'x'; STAMP_BYTES]);
+        }
+    }
+
+    #[test]
+    fn every_player_has_one_turn_in_a_round() {
+        let mut seats: Vec<u32> = (0..12).map(|turn| seat_of(turn, 3, 4, 2)).collect();
+        assert_eq!(seats[..3], [0, 6, 12]);
+        seats.sort_unstable();
+        seats.dedup();
+        assert_eq!(seats, [0, 1, 2, 3, 6, 7, 8, 9, 12, 13, 14, 15]);
+    }
+}
