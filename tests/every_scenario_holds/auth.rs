@@ -124,7 +124,10 @@ fn s026_silence_instead_of_authenticate_ends_in_time() {
     let text = a.expect_error("AUTHENTICATION_TIMEOUT");
     assert_eq!(text, "Authentication timeout - must authenticate within 5 seconds");
     let took = begin.elapsed();
-    assert!((Duration::from_millis(4500)..Duration::from_millis(5500)).contains(&took), "{took:?}");
+    assert!(
+        (Duration::from_millis(4500)..Duration::from_millis(5500)).contains(&took),
+        "{took:?}"
+    );
     a.expect_close(1008);
 }
 
@@ -165,10 +168,19 @@ fn s028_old_sdk_is_refused_and_may_try_again() {
     assert_eq!(refused(json!("unity"), json!("1.9.0")), low);
     let none = "SDK platform is required for compatibility validation";
     assert_eq!(refused(json!(null), json!("1.9.0")), none);
-    assert_eq!(refused(json!("rust"), json!("1.0.0")), "SDK platform `rust` is not recognized");
-    assert_eq!(refused(json!("unity"), json!(null)), "SDK version is required for platform `unity`");
+    assert_eq!(
+        refused(json!("rust"), json!("1.0.0")),
+        "SDK platform `rust` is not recognized"
+    );
+    assert_eq!(
+        refused(json!("unity"), json!(null)),
+        "SDK version is required for platform `unity`"
+    );
     let invalid = refused(json!("unity"), json!("banana"));
-    assert!(invalid.starts_with("SDK version `banana` for platform `unity` is invalid"), "{invalid}");
+    assert!(
+        invalid.starts_with("SDK version `banana` for platform `unity` is invalid"),
+        "{invalid}"
+    );
     let info = a.authenticate(json!({"app_id": "plain", "platform": "Unity", "sdk_version": "1.12.0"}));
     assert_eq!(info["platform"], "Unity", "{info}");
     assert_eq!(info["sdk_version"], "1.12.0", "{info}");
@@ -181,7 +193,9 @@ fn s028_old_sdk_is_refused_and_may_try_again() {
 fn s029_platform_may_be_absent() {
     let server = server();
     client_of(&server, "plain").quiet();
-    server.client().authenticate(json!({"app_id": "plain", "platform": "rust", "sdk_version": "0.0.1"}));
+    server
+        .client()
+        .authenticate(json!({"app_id": "plain", "platform": "rust", "sdk_version": "0.0.1"}));
 }
 
 #[test]

@@ -14,7 +14,10 @@ fn s100_request_while_another_holds_is_a_conflict() {
     let server = server();
     let mut trio = trio(&server, "s100");
     trio[1].send_authority(true);
-    assert_eq!(trio[1].expect_denied("AUTHORITY_CONFLICT"), "Another player already has authority");
+    assert_eq!(
+        trio[1].expect_denied("AUTHORITY_CONFLICT"),
+        "Another player already has authority"
+    );
     for member in &mut trio {
         member.quiet();
     }
@@ -62,7 +65,10 @@ fn s103_release_without_holding_is_denied() {
     let server = server();
     let mut trio = trio(&server, "s103");
     trio[1].send_authority(false);
-    assert_eq!(trio[1].expect_denied("AUTHORITY_DENIED"), "You do not have authority to release");
+    assert_eq!(
+        trio[1].expect_denied("AUTHORITY_DENIED"),
+        "You do not have authority to release"
+    );
     for member in &mut trio {
         member.quiet();
     }
@@ -78,7 +84,10 @@ fn s104_room_without_authority_has_none_anywhere() {
     assert_eq!(joined["current_players"][0]["is_authority"], false);
     for become_authority in [true, false] {
         a.send_authority(become_authority);
-        assert_eq!(a.expect_denied("AUTHORITY_NOT_SUPPORTED"), "Room does not support authority");
+        assert_eq!(
+            a.expect_denied("AUTHORITY_NOT_SUPPORTED"),
+            "Room does not support authority"
+        );
     }
     a.quiet();
 }

@@ -91,9 +91,7 @@ fn s045_room_code_that_is_no_string_is_invalid() {
 
 #[test]
 fn s046_reconnect_with_a_bad_uuid_is_invalid() {
-    is_invalid(
-        r#"{"type":"Reconnect","data":{"player_id":"nobody","room_id":"nowhere","auth_token":"none"}}"#,
-    );
+    is_invalid(r#"{"type":"Reconnect","data":{"player_id":"nobody","room_id":"nowhere","auth_token":"none"}}"#);
 }
 
 #[test]

@@ -27,7 +27,11 @@ fn delays(server: &Server, game: &str, count: u64) -> Vec<Duration> {
             std::thread::sleep(Duration::from_millis(5));
         }
         let arrived = reading.join().expect("the reader");
-        arrived.iter().zip(&sent).map(|(arrived, sent)| arrived.saturating_sub(*sent)).collect()
+        arrived
+            .iter()
+            .zip(&sent)
+            .map(|(arrived, sent)| arrived.saturating_sub(*sent))
+            .collect()
     })
 }
 
@@ -81,22 +85,38 @@ fn printed(args: &[&str], env: &[(&str, &str)], files: &[(&str, &str)]) -> Value
 
 #[test]
 fn s137_environment_beats_the_file_with_both_prefixes() {
-    let file = [("config.json", r#"{"server": {"default_max_players": 3}, "security": {"cors_origins": "*"}}"#)];
+    let file = [(
+        "config.json",
+        r#"{"server": {"default_max_players": 3}, "security": {"cors_origins": "*"}}"#,
+    )];
     assert_eq!(printed(&[], &[], &file)["server"]["default_max_players"], 3);
-    for name in ["SIGNAL_FISH_SERVER__DEFAULT_MAX_PLAYERS", "SIGNAL_FISH__SERVER__DEFAULT_MAX_PLAYERS"] {
-        assert_eq!(printed(&[], &[(name, "5")], &file)["server"]["default_max_players"], 5, "{name}");
+    for name in [
+        "SIGNAL_FISH_SERVER__DEFAULT_MAX_PLAYERS",
+        "SIGNAL_FISH__SERVER__DEFAULT_MAX_PLAYERS",
+    ] {
+        assert_eq!(
+            printed(&[], &[(name, "5")], &file)["server"]["default_max_players"],
+            5,
+            "{name}"
+        );
     }
     // Commas and digits inside strings survive (D32).
     let config = printed(
         &[],
         &[
-            ("SIGNAL_FISH_SECURITY__CORS_ORIGINS", "https://a.example,https://b.example"),
+            (
+                "SIGNAL_FISH_SECURITY__CORS_ORIGINS",
+                "https://a.example,https://b.example",
+            ),
             ("SIGNAL_FISH__SERVER__REGION_ID", "123"),
             ("SIGNAL_FISH_PORT", "4000"),
         ],
         &file,
     );
-    assert_eq!(config["security"]["cors_origins"], "https://a.example,https://b.example");
+    assert_eq!(
+        config["security"]["cors_origins"],
+        "https://a.example,https://b.example"
+    );
     assert_eq!(config["server"]["region_id"], "123");
     assert_eq!(config["port"], 4000);
     // The command line beats both.
@@ -117,7 +137,9 @@ fn s137_environment_beats_the_file_with_both_prefixes() {
         .env("SIGNAL_FISH_SERVER__DEFAULT_MAX_PLAYERS", "7")
         .env("SIGNAL_FISH_LOGGING__ENABLE_FILE_LOGGING", "false");
     let server = Server::spawn(command, dir).unwrap_or_else(|output| panic!("{output}"));
-    let joined = server.client().join(json!({"game_name": "s137", "player_name": "Alice"}));
+    let joined = server
+        .client()
+        .join(json!({"game_name": "s137", "player_name": "Alice"}));
     assert_eq!(joined["max_players"], 7);
 }
 
@@ -127,26 +149,47 @@ fn s138_configuration_can_be_checked_and_printed() {
     let bad = [("config.json", r#"{"port": "high"}"#)];
     let output = run(&["--validate-config"], &[], &good);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("Configuration validation passed"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("Configuration validation passed"),
+        "{}",
+        text(&output.stdout)
+    );
     let output = run(&["--validate-config"], &[], &bad);
     assert_eq!(output.status.code(), Some(1));
     // D33: the fault names the file, the key and what was expected.
     let stderr = text(&output.stderr);
     assert!(stderr.contains("config.json") && stderr.contains("port"), "{stderr}");
     assert_eq!(run(&[], &[], &bad).status.code(), Some(1), "it does not start either");
-    let named = [("elsewhere.json", r#"{"security": {"metrics_auth_token": "very-secret-token"}}"#)];
+    let named = [(
+        "elsewhere.json",
+        r#"{"security": {"metrics_auth_token": "very-secret-token"}}"#,
+    )];
     let config = printed(&["--config", "elsewhere.json"], &[], &named);
-    assert_eq!(config["security"]["metrics_auth_token"], "***", "secrets are never printed (D34)");
-    assert_eq!(run(&["--validate-config", "--print-config"], &[], &good).status.code(), Some(2));
+    assert_eq!(
+        config["security"]["metrics_auth_token"], "***",
+        "secrets are never printed (D34)"
+    );
+    assert_eq!(
+        run(&["--validate-config", "--print-config"], &[], &good).status.code(),
+        Some(2)
+    );
     assert_eq!(run(&["--no-such-flag"], &[], &good).status.code(), Some(2));
     assert_eq!(run(&["--help"], &[], &good).status.code(), Some(0));
     let version = run(&["--version"], &[], &good);
     assert_eq!(version.status.code(), Some(0));
-    assert!(text(&version.stdout).starts_with("signal-fish-server "), "{}", text(&version.stdout));
+    assert!(
+        text(&version.stdout).starts_with("signal-fish-server "),
+        "{}",
+        text(&version.stdout)
+    );
     let unknown = [("config.json", r#"{"server": {"ping_timout": 30}}"#)];
     let output = run(&["--validate-config"], &[], &unknown);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("ping_timeout"), "did you mean: {}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("ping_timeout"),
+        "did you mean: {}",
+        text(&output.stderr)
+    );
 }
 
 /// Every documented key (spec 12.2) with its documented value, `format` in the spelling that 0.2.0 rejected, and keys
@@ -204,7 +247,9 @@ const DOCUMENTED: &str = r#"{
 fn s139_documented_configuration_starts() {
     let documented: Value = serde_json::from_str(DOCUMENTED).expect("JSON");
     let server = Server::start(documented);
-    let joined = server.client().join(json!({"game_name": "mapped", "player_name": "Alice"}));
+    let joined = server
+        .client()
+        .join(json!({"game_name": "mapped", "player_name": "Alice"}));
     assert_eq!(joined["relay_type"], "WebRTC");
 }
 
@@ -230,7 +275,9 @@ fn s140_server_starts_without_any_configuration() {
         }
     };
     assert_eq!(server.addr.port(), 3536);
-    server.client().join(json!({"game_name": "s140", "player_name": "Alice"}));
+    server
+        .client()
+        .join(json!({"game_name": "s140", "player_name": "Alice"}));
 }
 
 /// D35. `it_stops_politely.rs` looks at it more closely.

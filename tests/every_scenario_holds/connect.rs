@@ -21,7 +21,10 @@ fn s014_authenticate_is_answered_with_auth_off() {
     let mut a = server.client();
     a.send(json!({"type": "Authenticate", "data": {"app_id": "anything"}}));
     let limits = json!({"per_minute": 1000, "per_hour": 10_000, "per_day": 100_000});
-    assert_eq!(a.expect("Authenticated"), json!({"app_name": "default", "rate_limits": limits}));
+    assert_eq!(
+        a.expect("Authenticated"),
+        json!({"app_name": "default", "rate_limits": limits})
+    );
     let info = a.expect("ProtocolInfo");
     assert_eq!(info["game_data_formats"], json!(["json", "message_pack"]));
     assert_eq!(info["player_name_rules"]["max_length"], 32);

@@ -94,7 +94,11 @@ fn s075_data_outside_a_room_is_refused() {
 fn s076_game_data_without_data_is_invalid() {
     let server = server();
     let mut pair = room_of(&server, "s076", 4, false, &["Alice", "Bob"]);
-    for text in [r#"{"type":"GameData","data":{}}"#, r#"{"type":"GameData"}"#, r#"{"type":"GameData","data":[1]}"#] {
+    for text in [
+        r#"{"type":"GameData","data":{}}"#,
+        r#"{"type":"GameData"}"#,
+        r#"{"type":"GameData","data":[1]}"#,
+    ] {
         pair[0].send_text(text);
         pair[0].expect_error("INVALID_INPUT");
     }
@@ -227,7 +231,14 @@ fn s083_binary_over_the_limit_is_refused() {
     m2.enter("s083", &m1.code, "Max");
     m1.drain();
     // A string of exactly the rest: str 16 has a head of 3 bytes.
-    let full = |length: u16| [&[0xda][..], &(length - 3).to_be_bytes(), &vec![b'x'; usize::from(length - 3)]].concat();
+    let full = |length: u16| {
+        [
+            &[0xda][..],
+            &(length - 3).to_be_bytes(),
+            &vec![b'x'; usize::from(length - 3)],
+        ]
+        .concat()
+    };
     m1.send_binary(&full(65_535));
     assert!(matches!(m2.next(), Incoming::Binary(_)));
     let mut over = full(65_535);

@@ -31,7 +31,12 @@ fn s002_head_of_health_has_no_body() {
 fn s003_post_to_health_is_not_allowed() {
     let answer = with_headers(&server(), "POST /v2/health", "Content-Length: 0\r\n");
     assert_eq!(answer.status, 405);
-    let mut allowed: Vec<&str> = answer.header("allow").unwrap_or_default().split(',').map(str::trim).collect();
+    let mut allowed: Vec<&str> = answer
+        .header("allow")
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["GET", "HEAD"]);
 }
@@ -55,7 +60,11 @@ fn s005_upgrade_with_another_version_is_refused() {
 
 #[test]
 fn s006_upgrade_without_a_key_is_refused() {
-    let answer = with_headers(&server(), "GET /v2/ws", &format!("{UPGRADE}Sec-WebSocket-Version: 13\r\n"));
+    let answer = with_headers(
+        &server(),
+        "GET /v2/ws",
+        &format!("{UPGRADE}Sec-WebSocket-Version: 13\r\n"),
+    );
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("Sec-WebSocket-Key"), "{}", answer.body);
 }
@@ -87,8 +96,12 @@ fn s011_foreign_origin_may_connect_unless_a_list_is_set() {
     let listed = Server::start(json!({"security": {"cors_origins": "https://a.example"}}));
     assert_eq!(Client::connect_with(listed.addr, "/v2/ws", &foreign).err(), Some(403));
     let own = [("origin", "https://a.example")];
-    Client::connect_with(listed.addr, "/v2/ws", &own).expect("a listed origin may connect").quiet();
-    Client::connect_with(listed.addr, "/v2/ws", &[]).expect("no origin, no browser").quiet();
+    Client::connect_with(listed.addr, "/v2/ws", &own)
+        .expect("a listed origin may connect")
+        .quiet();
+    Client::connect_with(listed.addr, "/v2/ws", &[])
+        .expect("no origin, no browser")
+        .quiet();
 }
 
 #[test]
@@ -102,6 +115,10 @@ fn unknown_path_is_404_and_names_the_known_ones() {
 #[test]
 fn probes_of_orchestrators_are_answered() {
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(with_headers(&server(), &format!("GET {path}"), "").status, 200, "{path}");
+        assert_eq!(
+            with_headers(&server(), &format!("GET {path}"), "").status,
+            200,
+            "{path}"
+        );
     }
 }

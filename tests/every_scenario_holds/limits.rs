@@ -38,13 +38,19 @@ fn s129_sixth_creation_is_refused_until_the_window_ends() {
     a.send_join(json!({"game_name": "s129", "player_name": "Alice"}));
     let reason = a.expect_failure("RoomJoinFailed", "RATE_LIMIT_EXCEEDED");
     assert!(seconds_in(&reason, "Room creation") <= 4, "{reason}");
-    assert!(attempt(&mut a, json!({"game_name": "s129", "player_name": "Alice", "room_code": "S129ZZ"})));
+    assert!(attempt(
+        &mut a,
+        json!({"game_name": "s129", "player_name": "Alice", "room_code": "S129ZZ"})
+    ));
     assert!(begin.elapsed() < Duration::from_secs(4), "too slow to tell");
     wait_until("the window ends", || {
         !attempt(&mut a, json!({"game_name": "s129", "player_name": "Alice"}))
     });
     let took = begin.elapsed();
-    assert!((Duration::from_secs(4)..Duration::from_secs(6)).contains(&took), "{took:?}");
+    assert!(
+        (Duration::from_secs(4)..Duration::from_secs(6)).contains(&took),
+        "{took:?}"
+    );
 }
 
 #[test]
@@ -75,11 +81,17 @@ fn s131_new_connection_of_the_address_is_still_limited() {
     let server = Server::start(json!({"rate_limit": {"max_room_creations": 5, "time_window": 600}}));
     for _ in 0..5 {
         let mut client = server.client();
-        assert!(!attempt(&mut client, json!({"game_name": "s131", "player_name": "Alice"})));
+        assert!(!attempt(
+            &mut client,
+            json!({"game_name": "s131", "player_name": "Alice"})
+        ));
         client.reset();
     }
     let mut client = server.client();
-    assert!(attempt(&mut client, json!({"game_name": "s131", "player_name": "Alice"})));
+    assert!(attempt(
+        &mut client,
+        json!({"game_name": "s131", "player_name": "Alice"})
+    ));
 }
 
 /// D24: any inbound frame counts as life, and the server asks with a WebSocket ping before it gives up.
@@ -100,11 +112,17 @@ fn s132_silent_client_is_closed_and_living_ones_are_not() {
     let mut silent = raw::Raw::upgraded(server.addr);
     let join = json!({"type": "JoinRoom", "data": {"game_name": "s132", "player_name": "Silent", "room_code": code}});
     silent.send(&raw::text(&join.to_string()));
-    let id = silent.read_message()["data"]["player_id"].as_str().expect("joined").to_owned();
+    let id = silent.read_message()["data"]["player_id"]
+        .as_str()
+        .expect("joined")
+        .to_owned();
     let begin = Instant::now();
     // Everybody alive does its own thing until the silent one is gone; reading answers pings.
     loop {
-        assert!(begin.elapsed() < Duration::from_secs(5), "the silent one still sits there");
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "the silent one still sits there"
+        );
         pinging.send_kind("Ping");
         sending.send_data(json!(0));
         pinging.expect_later("Pong");
@@ -117,7 +135,11 @@ fn s132_silent_client_is_closed_and_living_ones_are_not() {
             break;
         }
     }
-    assert!(begin.elapsed() > Duration::from_secs(2), "too early: {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() > Duration::from_secs(2),
+        "too early: {:?}",
+        begin.elapsed()
+    );
     for dead in [&mut silent, &mut never_joined] {
         let mut pinged = false;
         let close = loop {
@@ -177,7 +199,10 @@ fn s133_empty_room_stays_for_its_time_and_then_goes() {
         message["data"]["error_code"] == "ROOM_NOT_FOUND"
     });
     let took = empty.elapsed();
-    assert!((Duration::from_secs(2)..Duration::from_millis(4000)).contains(&took), "{took:?}");
+    assert!(
+        (Duration::from_secs(2)..Duration::from_millis(4000)).contains(&took),
+        "{took:?}"
+    );
     a.enter("s133", "ROOM33", "Alice");
     assert_ne!(a.room, room);
 }
@@ -220,7 +245,11 @@ fn s135_members_of_a_removed_room_are_told_and_may_join_again() {
         std::thread::sleep(Duration::from_millis(50));
     };
     assert_eq!(left, json!({"type": "RoomLeft"}));
-    assert!(begin.elapsed() > Duration::from_millis(2500), "too early: {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() > Duration::from_millis(2500),
+        "too early: {:?}",
+        begin.elapsed()
+    );
     pair[1].expect("RoomLeft");
     pair[1].quiet();
     let data = s.expect("SpectatorLeft");

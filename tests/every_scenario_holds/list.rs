@@ -21,7 +21,11 @@ fn numbered_tests(dir: &Path) -> Vec<String> {
     let mut pending: Vec<PathBuf> = vec![dir.to_owned()];
     while let Some(path) = pending.pop() {
         if path.is_dir() {
-            pending.extend(std::fs::read_dir(&path).expect("readable").map(|entry| entry.expect("readable").path()));
+            pending.extend(
+                std::fs::read_dir(&path)
+                    .expect("readable")
+                    .map(|entry| entry.expect("readable").path()),
+            );
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).expect("readable");
             let mut is_test = false;
@@ -49,13 +53,22 @@ fn list_of_scenarios_is_complete_and_true() {
     let list = std::fs::read_to_string(dir.join("scenarios.md")).expect("the list");
     let rows = rows(&list);
     let numbers: Vec<usize> = rows.iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers, (1..=SCENARIOS).collect::<Vec<_>>(), "each number once, in order");
+    assert_eq!(
+        numbers,
+        (1..=SCENARIOS).collect::<Vec<_>>(),
+        "each number once, in order"
+    );
     let tests = numbered_tests(&dir);
     for (number, beside) in &rows {
-        let of_number: Vec<&String> =
-            tests.iter().filter(|name| name.starts_with(&format!("s{number:03}_"))).collect();
+        let of_number: Vec<&String> = tests
+            .iter()
+            .filter(|name| name.starts_with(&format!("s{number:03}_")))
+            .collect();
         if let Some(work) = beside.strip_prefix("later: ") {
-            assert!(!work.is_empty() && of_number.is_empty(), "{number}: {of_number:?} exists, so it is not later");
+            assert!(
+                !work.is_empty() && of_number.is_empty(),
+                "{number}: {of_number:?} exists, so it is not later"
+            );
         } else {
             assert_eq!(of_number, [beside], "scenario {number}");
         }

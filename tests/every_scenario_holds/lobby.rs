@@ -1,5 +1,5 @@
-use super::harness::client::room_of;
 use super::harness::Client;
+use super::harness::client::room_of;
 use super::server;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -181,7 +181,13 @@ fn s093_last_change_of_the_lobby_says_finalized() {
     let mut late = server.client();
     let seen = late.watch("s093", &code, "Sam");
     assert_eq!(seen["lobby_state"], "finalized");
-    assert!(seen["current_players"].as_array().into_iter().flatten().all(|player| player["is_ready"] == true));
+    assert!(
+        seen["current_players"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .all(|player| player["is_ready"] == true)
+    );
 }
 
 #[test]
@@ -298,7 +304,10 @@ fn s099_newcomer_sees_a_started_game_if_a_seat_is_free() {
     let joined = d.enter("s099", &code, "Dave");
     assert_eq!(joined["lobby_state"], "finalized");
     let ready_players = joined["ready_players"].as_array().cloned().unwrap_or_default();
-    assert!(!ready_players.contains(&json!(bob)) && !ready_players.contains(&json!(d.id)), "{joined}");
+    assert!(
+        !ready_players.contains(&json!(bob)) && !ready_players.contains(&json!(d.id)),
+        "{joined}"
+    );
     for player in joined["current_players"].as_array().into_iter().flatten() {
         assert_eq!(player["is_ready"], ready_players.contains(&player["id"]), "{joined}");
     }

@@ -49,7 +49,12 @@ fn refused(server: &Server, away: &Away, code: &str) -> String {
 }
 
 fn kinds(events: &Value) -> Vec<&str> {
-    events.as_array().into_iter().flatten().filter_map(|event| event["type"].as_str()).collect()
+    events
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|event| event["type"].as_str())
+        .collect()
 }
 
 #[test]
@@ -69,7 +74,10 @@ fn s119_dropped_player_comes_back() {
     assert_eq!(back.id, away.id);
     assert_eq!(back.room, away.room);
     assert_eq!(back.code, code);
-    assert!(!back.token.is_empty() && back.token != away.token, "the token is rotated");
+    assert!(
+        !back.token.is_empty() && back.token != away.token,
+        "the token is rotated"
+    );
     assert_eq!(state["game_name"], "s119");
     assert_eq!(state["max_players"], 5);
     assert_eq!(state["lobby_state"], "waiting");
@@ -78,7 +86,10 @@ fn s119_dropped_player_comes_back() {
     let missed = &state["missed_events"];
     assert_eq!(kinds(missed), ["GameData", "PlayerJoined", "GameData"]);
     let a = members[0].id.clone();
-    assert_eq!(missed[0], json!({"type": "GameData", "data": {"from_player": a, "data": {"n": 1}}}));
+    assert_eq!(
+        missed[0],
+        json!({"type": "GameData", "data": {"from_player": a, "data": {"n": 1}}})
+    );
     assert_eq!(missed[1]["data"]["player"]["id"], c.id.as_str());
     assert_eq!(missed[2]["data"]["data"], json!({"n": 2}));
     back.quiet();
@@ -107,7 +118,12 @@ fn s120_wrong_token_is_refused() {
     refused(&server, &live, "RECONNECTION_TOKEN_INVALID");
     let mut away = drop_last(&mut members);
     let good = std::mem::replace(&mut away.token, "00000000-0000-4000-8000-000000000000".to_owned());
-    for wrong in [away.token.clone(), String::new(), format!("{good}0"), live.token.clone() + "x"] {
+    for wrong in [
+        away.token.clone(),
+        String::new(),
+        format!("{good}0"),
+        live.token.clone() + "x",
+    ] {
         away.token = wrong;
         refused(&server, &away, "RECONNECTION_TOKEN_INVALID");
     }
@@ -212,7 +228,10 @@ fn s126_reconnection_may_be_off() {
     };
     gone.reset();
     members[0].expect_left(&away.id);
-    assert_eq!(refused(&server, &away, "RECONNECTION_FAILED"), "Reconnection is not enabled");
+    assert_eq!(
+        refused(&server, &away, "RECONNECTION_FAILED"),
+        "Reconnection is not enabled"
+    );
 }
 
 #[test]
@@ -225,7 +244,12 @@ fn s127_newest_events_are_kept() {
     }
     members[0].quiet();
     let state = server.client().reconnect(&away.id, &away.room, &away.token);
-    let numbers: Vec<&Value> = state["missed_events"].as_array().into_iter().flatten().map(|e| &e["data"]["data"]).collect();
+    let numbers: Vec<&Value> = state["missed_events"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|e| &e["data"]["data"])
+        .collect();
     assert_eq!(numbers, [7, 8, 9, 10, 11]);
 }
 

@@ -11,17 +11,37 @@ fn s052_creator_gets_the_whole_room() {
     let mut a = server.client();
     a.send_join(json!({"game_name": "s052", "player_name": "Alice"}));
     let joined = a.expect_joined("RoomJoined");
-    let keys: Vec<&str> = joined.as_object().expect("an object").keys().map(String::as_str).collect();
+    let keys: Vec<&str> = joined
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
     let mut expected = vec![
-        "room_id", "room_code", "player_id", "game_name", "max_players", "supports_authority", "current_players",
-        "is_authority", "lobby_state", "ready_players", "relay_type", "current_spectators", "reconnection_token",
+        "room_id",
+        "room_code",
+        "player_id",
+        "game_name",
+        "max_players",
+        "supports_authority",
+        "current_players",
+        "is_authority",
+        "lobby_state",
+        "ready_players",
+        "relay_type",
+        "current_spectators",
+        "reconnection_token",
     ];
     expected.sort_unstable();
     let mut keys = keys;
     keys.sort_unstable();
     assert_eq!(keys, expected);
     let alphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
-    assert!(a.code.len() == 6 && a.code.chars().all(|c| alphabet.contains(c)), "{}", a.code);
+    assert!(
+        a.code.len() == 6 && a.code.chars().all(|c| alphabet.contains(c)),
+        "{}",
+        a.code
+    );
     assert_eq!(joined["game_name"], "s052");
     assert_eq!(joined["max_players"], 8);
     assert_eq!(joined["supports_authority"], true);
@@ -34,7 +54,10 @@ fn s052_creator_gets_the_whole_room() {
     let since = own[0].as_object_mut().and_then(|player| player.remove("connected_at"));
     let since = since.as_ref().and_then(Value::as_str).expect("a time");
     assert!(since.len() >= 20 && since.ends_with('Z'), "{since}");
-    assert_eq!(own, json!([{"id": a.id, "name": "Alice", "is_authority": true, "is_ready": false}]));
+    assert_eq!(
+        own,
+        json!([{"id": a.id, "name": "Alice", "is_authority": true, "is_ready": false}])
+    );
     a.quiet();
 }
 
@@ -60,7 +83,12 @@ fn s054_second_player_joins_with_lower_case_code() {
     assert_eq!(b.code, a.code);
     assert_eq!(b.room, a.room);
     assert_ne!(b.id, a.id);
-    let names: Vec<&Value> = joined["current_players"].as_array().expect("players").iter().map(|p| &p["name"]).collect();
+    let names: Vec<&Value> = joined["current_players"]
+        .as_array()
+        .expect("players")
+        .iter()
+        .map(|p| &p["name"])
+        .collect();
     assert_eq!(names.len(), 2);
     assert!(names.contains(&&json!("Alice")) && names.contains(&&json!("Bob")));
     let player = &a.expect("PlayerJoined")["player"];
@@ -146,7 +174,10 @@ fn s061_join_inside_a_room_is_refused() {
     let server = server();
     let mut pair = room_of(&server, "s061", 4, false, &["Alice", "Bob"]);
     pair[1].send_join(json!({"game_name": "s061", "player_name": "Bob"}));
-    assert_eq!(pair[1].expect_failure("RoomJoinFailed", "ALREADY_IN_ROOM"), "Already in a room");
+    assert_eq!(
+        pair[1].expect_failure("RoomJoinFailed", "ALREADY_IN_ROOM"),
+        "Already in a room"
+    );
     pair[1].send_data(json!("still here"));
     let id = pair[1].id.clone();
     pair[0].expect_data(&id, &json!("still here"));
@@ -200,7 +231,10 @@ fn s063_player_names_have_rules() {
 fn s064_max_players_has_a_range() {
     let server = server();
     let mut a = server.client();
-    for (seats, reason) in [(0, "Max players must be at least 1"), (101, "Max players cannot exceed 100")] {
+    for (seats, reason) in [
+        (0, "Max players must be at least 1"),
+        (101, "Max players cannot exceed 100"),
+    ] {
         a.send_join(json!({"game_name": "s064", "player_name": "Alice", "max_players": seats}));
         assert_eq!(a.expect_failure("RoomJoinFailed", "INVALID_MAX_PLAYERS"), reason);
     }
@@ -358,7 +392,11 @@ fn s072_fifty_creators_of_one_code_meet_in_one_room() {
     let mut witness = server.client();
     let seen = witness.enter("s072", "RACE72", "Witness");
     assert_eq!(seen["current_players"].as_array().map(Vec::len), Some(51));
-    let authorities = seen["current_players"].as_array().into_iter().flatten().filter(|p| p["is_authority"] == true);
+    let authorities = seen["current_players"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|p| p["is_authority"] == true);
     assert_eq!(authorities.count(), 1, "one of them created it");
     for player in &mut players {
         wait_until("everybody hears of the last one", || {

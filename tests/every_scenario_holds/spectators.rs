@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 
 /// Ids in a list of spectators.
 fn ids(list: &Value) -> Vec<&str> {
-    let mut ids: Vec<&str> = list.as_array().into_iter().flatten().filter_map(|one| one["id"].as_str()).collect();
+    let mut ids: Vec<&str> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one["id"].as_str())
+        .collect();
     ids.sort_unstable();
     ids
 }
@@ -33,10 +38,21 @@ fn s108_spectator_is_announced_to_players_and_spectators() {
     let code = pair[0].code.clone();
     let mut s = server.client();
     let seen = s.watch("s108", &code, "Sue");
-    let mut keys: Vec<&str> = seen.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut keys: Vec<&str> = seen
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
     keys.sort_unstable();
     let expected = [
-        "current_players", "current_spectators", "game_name", "lobby_state", "reason", "room_code", "room_id",
+        "current_players",
+        "current_spectators",
+        "game_name",
+        "lobby_state",
+        "reason",
+        "room_code",
+        "room_id",
         "spectator_id",
     ];
     assert_eq!(keys, expected);
@@ -79,7 +95,10 @@ fn s110_unknown_room_is_told() {
     let mut s = server.client();
     for (game, code) in [("s110", "NOROOM"), ("s110-other", pair[0].code.as_str())] {
         s.send_watch(game, code, "Sue");
-        assert_eq!(s.expect_failure("SpectatorJoinFailed", "ROOM_NOT_FOUND"), "Room not found");
+        assert_eq!(
+            s.expect_failure("SpectatorJoinFailed", "ROOM_NOT_FOUND"),
+            "Room not found"
+        );
     }
     s.quiet();
 }

@@ -64,7 +64,9 @@ impl Client {
         stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
         let mut request: Request<()> = format!("ws://{addr}{path}").into_client_request().expect("a valid URL");
         for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().expect("a valid header"));
+            request
+                .headers_mut()
+                .insert(*name, value.parse().expect("a valid header"));
         }
         let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
         match tungstenite::client::client_with_config(request, stream, Some(config)) {
@@ -183,7 +185,9 @@ impl Client {
                     let _ = self.ws.flush();
                     continue;
                 }
-                Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+                Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    continue;
+                }
                 Err(error) => Incoming::Ended(error.to_string()),
             };
             match &incoming {
@@ -361,7 +365,11 @@ impl Client {
     pub fn expect_joined(&mut self, kind: &str) -> Value {
         let data = self.expect(kind);
         let text = |key: &str| data[key].as_str().unwrap_or_default().to_owned();
-        let id = if kind == "SpectatorJoined" { "spectator_id" } else { "player_id" };
+        let id = if kind == "SpectatorJoined" {
+            "spectator_id"
+        } else {
+            "player_id"
+        };
         self.id = text(id);
         self.room = text("room_id");
         self.code = text("room_code");
@@ -396,7 +404,12 @@ impl Client {
         let data = self.expect("LobbyStateChanged");
         let mut expected: Vec<&str> = ready.to_vec();
         expected.sort_unstable();
-        let mut got: Vec<&str> = data["ready_players"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut got: Vec<&str> = data["ready_players"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         got.sort_unstable();
         if data["lobby_state"] != state || got != expected || data["all_ready"] != all_ready {
             self.fail(&format!("expected LobbyStateChanged {state} {ready:?} {all_ready}"));

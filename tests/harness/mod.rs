@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "each test file is a crate of its own and uses its own part of the harness"
 )]
 

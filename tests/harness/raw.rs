@@ -150,14 +150,14 @@ impl Raw {
             if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(self.fill() > 0, "ended in the head: {}", String::from_utf8_lossy(&self.unread));
+            assert!(
+                self.fill() > 0,
+                "ended in the head: {}",
+                String::from_utf8_lossy(&self.unread)
+            );
         };
         let head: Vec<u8> = self.unread.drain(..end).collect();
-        assert!(
-            head.starts_with(b"HTTP/1.1 101 "),
-            "{}",
-            String::from_utf8_lossy(&head)
-        );
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
     }
 
     /// Reads an HTTP answer to its end, which is the end of the connection (D39).
@@ -165,7 +165,9 @@ impl Raw {
     pub fn read_answer(&mut self) -> Answer {
         while self.fill() > 0 {}
         let text = String::from_utf8_lossy(&self.unread).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
         let mut lines = head.split("\r\n");
         let status = lines
             .next()
@@ -196,6 +198,12 @@ impl Raw {
                 return None;
             }
         }
+    }
+
+    /// Takes whatever arrives; `false` at the end.
+    pub fn read_anything(&mut self) -> bool {
+        self.unread.clear();
+        self.fill() > 0
     }
 
     /// The next frame, a text message.

@@ -134,7 +134,12 @@ impl Server {
     /// Whether the process still runs.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.child.lock().expect("child").try_wait().expect("waitable").is_none()
+        self.child
+            .lock()
+            .expect("child")
+            .try_wait()
+            .expect("waitable")
+            .is_none()
     }
 
     /// Waits until the process ends by itself.
