@@ -1,0 +1,124 @@
+use super::harness::{Client, Server};
+use super::server;
+use crate::harness::raw::Answer;
+use serde_json::{Value, json};
+
+fn request(server: &Server, text: &str) -> Answer {
+    let mut raw = server.raw();
+    raw.send(text.as_bytes());
+    raw.read_answer()
+}
+
+fn with_headers(server: &Server, line: &str, headers: &str) -> Answer {
+    request(server, &format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"))
+}
+
+#[test]
+fn s001_health_is_ok() {
+    let answer = with_headers(&server(), "GET /v2/health", "");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "OK"));
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(answer.header("content-length"), Some("2"));
+}
+
+#[test]
+fn s002_head_of_health_has_no_body() {
+    let answer = with_headers(&server(), "HEAD /v2/health", "");
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+}
+
+#[test]
+fn s003_post_to_health_is_not_allowed() {
+    let answer = with_headers(&server(), "POST /v2/health", "Content-Length: 0\r\n");
+    assert_eq!(answer.status, 405);
+    let mut allowed: Vec<&str> = answer
+        .header("allow")
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD"]);
+}
+
+#[test]
+fn s004_plain_get_of_the_socket_path_names_the_upgrade() {
+    let answer = with_headers(&server(), "GET /v2/ws", "");
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("upgrade"), "{}", answer.body);
+}
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+
+#[test]
+fn s005_upgrade_with_another_version_is_refused() {
+    let key = "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let answer = with_headers(&server(), "GET /v2/ws", &format!("{UPGRADE}{key}"));
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("Sec-WebSocket-Version"), "{}", answer.body);
+}
+
+#[test]
+fn s006_upgrade_without_a_key_is_refused() {
+    let answer = with_headers(
+        &server(),
+        "GET /v2/ws",
+        &format!("{UPGRADE}Sec-WebSocket-Version: 13\r\n"),
+    );
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("Sec-WebSocket-Key"), "{}", answer.body);
+}
+
+#[test]
+fn s010_listed_origins_are_echoed_and_others_are_not() {
+    let listed = Server::start(json!({"security": {"cors_origins": "https://a.example, https://b.example"}}));
+    let answer = with_headers(&listed, "GET /v2/health", "Origin: https://b.example\r\n");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://b.example"));
+    let answer = with_headers(&listed, "GET /v2/health", "Origin: https://c.example\r\n");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+    let preflight = "Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n";
+    let answer = with_headers(&listed, "OPTIONS /v2/health", preflight);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://a.example"));
+    assert!(answer.header("access-control-allow-methods").is_some());
+    let answer = with_headers(&server(), "GET /v2/health", "Origin: https://c.example\r\n");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+}
+
+/// D36: a list of origins also guards the upgrade.
+#[test]
+fn s011_foreign_origin_may_connect_unless_a_list_is_set() {
+    let foreign = [("origin", "https://c.example")];
+    let mut client = Client::connect_with(server().addr, "/v2/ws", &foreign).expect("every origin may connect");
+    client.quiet();
+    let listed = Server::start(json!({"security": {"cors_origins": "https://a.example"}}));
+    assert_eq!(Client::connect_with(listed.addr, "/v2/ws", &foreign).err(), Some(403));
+    let own = [("origin", "https://a.example")];
+    Client::connect_with(listed.addr, "/v2/ws", &own)
+        .expect("a listed origin may connect")
+        .quiet();
+    Client::connect_with(listed.addr, "/v2/ws", &[])
+        .expect("no origin, no browser")
+        .quiet();
+}
+
+#[test]
+fn unknown_path_is_404_and_names_the_known_ones() {
+    let answer = with_headers(&server(), "GET /v2/wss", "");
+    assert_eq!(answer.status, 404);
+    let body: Value = serde_json::from_str(&answer.body).expect("a JSON body");
+    assert!(body.to_string().contains("/v2/ws"), "{body}");
+}
+
+#[test]
+fn probes_of_orchestrators_are_answered() {
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(
+            with_headers(&server(), &format!("GET {path}"), "").status,
+            200,
+            "{path}"
+        );
+    }
+}

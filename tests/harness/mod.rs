@@ -1,0 +1,34 @@
+//! What every black-box test stands on: the real binary with a configuration of its own, and clients that write down
+//! what they saw.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test file is a crate of its own and uses its own part of the harness"
+)]
+
+pub mod client;
+pub mod raw;
+pub mod server;
+
+pub use client::{Client, Incoming};
+pub use raw::Raw;
+pub use server::Server;
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for something that must happen. Far above what a correct server needs, even on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Polls `condition` until it holds.
+///
+/// # Panics
+/// After [`PATIENCE`], naming `what`.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

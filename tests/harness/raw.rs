@@ -1,0 +1,262 @@
+//! A bare TCP client, for what no WebSocket library would send, and for tests of very many connections.
+
+use super::PATIENCE;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Final frame flag.
+pub const FIN: u8 = 0x80;
+/// Opcode of a continuation.
+pub const CONTINUATION: u8 = 0x0;
+/// Opcode of text.
+pub const TEXT: u8 = 0x1;
+/// Opcode of binary.
+pub const BINARY: u8 = 0x2;
+/// Opcode of a close frame.
+pub const CLOSE: u8 = 0x8;
+/// Opcode of a ping.
+pub const PING: u8 = 0x9;
+
+/// A valid upgrade of `/v2/ws`.
+pub const UPGRADE: &str = "GET /v2/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+
+/// A masked frame; `first` is the flags and the opcode.
+#[must_use]
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = header(first, payload.len() as u64);
+    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    out
+}
+
+/// A masked text frame.
+#[must_use]
+pub fn text(text: &str) -> Vec<u8> {
+    frame(FIN | TEXT, text.as_bytes())
+}
+
+/// The header of a masked frame that announces `length` bytes.
+#[must_use]
+pub fn header(first: u8, length: u64) -> Vec<u8> {
+    let mut out = vec![first];
+    let bytes = length.to_be_bytes();
+    match length {
+        0..=125 => out.push(0x80 | bytes[7]),
+        126..=0xffff => {
+            out.push(0x80 | 126);
+            out.extend_from_slice(&bytes[6..]);
+        }
+        _ => {
+            out.push(0x80 | 127);
+            out.extend_from_slice(&bytes);
+        }
+    }
+    out.extend_from_slice(&MASK);
+    out
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The first header of this name (lower case).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// A frame from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Opcode; the final flag is demanded.
+    pub opcode: u8,
+    /// Payload.
+    pub payload: Vec<u8>,
+}
+
+/// A TCP connection to the server.
+#[derive(Debug)]
+pub struct Raw {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Raw {
+    /// Connects and sends nothing.
+    #[must_use]
+    pub fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).expect("the server listens");
+        stream.set_nodelay(true).expect("nodelay");
+        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Connects and upgrades.
+    #[must_use]
+    #[track_caller]
+    pub fn upgraded(addr: SocketAddr) -> Self {
+        let mut raw = Self::connect(addr);
+        raw.send(UPGRADE.as_bytes());
+        raw.read_upgrade();
+        raw
+    }
+
+    /// Writes bytes.
+    #[track_caller]
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server reads");
+    }
+
+    /// Writes as many bytes as the server takes; it may have answered and closed before the end.
+    pub fn send_while_open(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Sends nothing more.
+    pub fn half_close(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("linger");
+    }
+
+    /// Reads the head of `101 Switching Protocols`.
+    #[track_caller]
+    pub fn read_upgrade(&mut self) {
+        let end = loop {
+            if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(
+                self.fill() > 0,
+                "ended in the head: {}",
+                String::from_utf8_lossy(&self.unread)
+            );
+        };
+        let head: Vec<u8> = self.unread.drain(..end).collect();
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    }
+
+    /// Reads an HTTP answer to its end, which is the end of the connection (D39).
+    #[track_caller]
+    pub fn read_answer(&mut self) -> Answer {
+        while self.fill() > 0 {}
+        let text = String::from_utf8_lossy(&self.unread).into_owned();
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
+        let mut lines = head.split("\r\n");
+        let status = lines
+            .next()
+            .and_then(|line| line.strip_prefix("HTTP/1.1 "))
+            .and_then(|line| line.get(..3))
+            .and_then(|status| status.parse().ok())
+            .unwrap_or_else(|| panic!("no status line: {text:?}"));
+        let headers = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        Answer {
+            status,
+            headers,
+            body: body.to_owned(),
+        }
+    }
+
+    /// The next frame, or `None` at the end of the connection.
+    #[track_caller]
+    pub fn read_frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((frame, taken)) = parse(&self.unread) {
+                self.unread.drain(..taken);
+                return Some(frame);
+            }
+            if self.fill() == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Takes whatever arrives; `false` at the end.
+    pub fn read_anything(&mut self) -> bool {
+        self.unread.clear();
+        self.fill() > 0
+    }
+
+    /// The next frame, a text message.
+    #[track_caller]
+    pub fn read_message(&mut self) -> Value {
+        let frame = self.read_frame().expect("a message, not the end");
+        assert_eq!(frame.opcode, TEXT, "{frame:?}");
+        serde_json::from_slice(&frame.payload).expect("JSON")
+    }
+
+    /// Expects a close frame with this code, then the end.
+    #[track_caller]
+    pub fn expect_close(&mut self, code: u16) {
+        let frame = self.read_frame().expect("a close frame, not the end");
+        assert_eq!(frame.opcode, CLOSE, "{}", String::from_utf8_lossy(&frame.payload));
+        assert_eq!(frame.payload.get(..2), Some(&code.to_be_bytes()[..]), "{frame:?}");
+        self.half_close();
+        assert_eq!(self.read_frame(), None, "something after the close frame");
+    }
+
+    /// Reads once; 0 at the end of the connection, however it ended.
+    #[track_caller]
+    fn fill(&mut self) -> usize {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(count) => {
+                self.unread.extend_from_slice(&buffer[..count]);
+                count
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("nothing arrived"),
+            Err(_) => 0,
+        }
+    }
+}
+
+/// The first complete frame of `bytes` and its length. A server masks nothing and, here, fragments nothing.
+fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
+    let (&first, rest) = bytes.split_first()?;
+    assert_eq!(first & 0xf0, FIN, "fragmented or with reserved bits");
+    let (&second, rest) = rest.split_first()?;
+    assert!(second < 0x80, "masked");
+    let (length, head) = match second {
+        126 => (usize::from(u16::from_be_bytes(rest.get(..2)?.try_into().ok()?)), 4),
+        127 => {
+            let length = u64::from_be_bytes(rest.get(..8)?.try_into().ok()?);
+            (usize::try_from(length).expect("fits"), 10)
+        }
+        short => (usize::from(short), 2),
+    };
+    let payload = bytes.get(head..head + length)?.to_vec();
+    let frame = Frame {
+        opcode: first & 0x0f,
+        payload,
+    };
+    Some((frame, head + length))
+}

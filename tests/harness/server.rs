@@ -1,0 +1,255 @@
+//! The binary under test, one process per configuration.
+
+use super::{Client, PATIENCE, Raw};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+/// Lines of output that are kept for a failing test.
+const LOG_LINES_MAX: usize = 200;
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Mutex<Child>,
+    pid: i32,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+    /// Holds the configuration file and is the working directory.
+    _dir: tempfile::TempDir,
+}
+
+/// A place for one server that the tests of a file share. It runs while a test holds it and is killed after the last
+/// one, since nothing drops a static when the test process ends.
+pub type Shared = Mutex<Weak<Server>>;
+
+impl Server {
+    /// Starts a server with `overrides` merged over the tests' own defaults.
+    #[must_use]
+    pub fn start(overrides: Value) -> Self {
+        let mut config = test_defaults();
+        merge(&mut config, overrides);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("test-config.json");
+        std::fs::write(&path, config.to_string()).expect("the configuration file is written");
+        let mut command = binary(&dir);
+        command
+            .arg("--config")
+            .arg(&path)
+            .args(["--port", "0", "--bind", "127.0.0.1"]);
+        Self::spawn(command, dir).unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
+    }
+
+    /// Starts a prepared command and waits until it listens.
+    ///
+    /// # Errors
+    /// What the process printed, when it ended instead.
+    pub fn spawn(mut command: Command, dir: tempfile::TempDir) -> Result<Self, String> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be started");
+        let pid = i32::try_from(child.id()).expect("a process id fits");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (listening, heard) = channel();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        collect(stdout, Arc::clone(&log), Some(listening));
+        collect(stderr, Arc::clone(&log), None);
+        match wait_for_address(&mut child, &heard) {
+            Some(addr) => Ok(Self {
+                child: Mutex::new(child),
+                pid,
+                addr,
+                log,
+                _dir: dir,
+            }),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                // The collectors end with the pipes; what they read last may arrive a moment later.
+                std::thread::sleep(Duration::from_millis(100));
+                Err(log.lock().expect("log").join("\n"))
+            }
+        }
+    }
+
+    /// The server of `place`, started with `overrides` if nobody holds it now.
+    #[must_use]
+    pub fn shared(place: &Shared, overrides: Value) -> Arc<Self> {
+        let mut place = place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(server) = place.upgrade() {
+            return server;
+        }
+        let server = Arc::new(Self::start(overrides));
+        *place = Arc::downgrade(&server);
+        server
+    }
+
+    /// A new connection.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::connect(self.addr)
+    }
+
+    /// A new TCP connection on which nothing was sent.
+    #[must_use]
+    pub fn raw(&self) -> Raw {
+        Raw::connect(self.addr)
+    }
+
+    /// Resident memory in bytes.
+    #[must_use]
+    pub fn rss_bytes(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid)).expect("the server lives");
+        let pages: u64 = statm
+            .split(' ')
+            .nth(1)
+            .and_then(|pages| pages.parse().ok())
+            .expect("statm has a resident size");
+        pages * rustix::param::page_size() as u64
+    }
+
+    /// Open file descriptors.
+    #[must_use]
+    pub fn fd_count(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid))
+            .expect("the server lives")
+            .count()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid).expect("a process id is positive");
+        rustix::process::kill_process(pid, signal).expect("the server lives");
+    }
+
+    /// Whether the process still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.child
+            .lock()
+            .expect("child")
+            .try_wait()
+            .expect("waitable")
+            .is_none()
+    }
+
+    /// Waits until the process ends by itself.
+    #[must_use]
+    pub fn wait_for_exit(&self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.lock().expect("child").try_wait().expect("waitable") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The last lines that it printed.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("log").join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = child.kill();
+        let _ = child.wait();
+        if std::thread::panicking() {
+            eprintln_log(&self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "shown by the test runner beside the failure")]
+fn eprintln_log(lines: &[String]) {
+    eprintln!("--- output of the server ---\n{}", lines.join("\n"));
+}
+
+/// The binary in an empty working directory and without any configuration from the environment.
+#[must_use]
+pub fn binary(dir: &tempfile::TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signal-fish-server"));
+    command.current_dir(dir.path());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SIGNAL_FISH") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Limits that one address cannot reach, and no log files. Everything else as documented.
+#[must_use]
+pub fn test_defaults() -> Value {
+    json!({
+        "rate_limit": {"max_room_creations": 1_000_000, "max_join_attempts": 1_000_000},
+        "security": {"max_connections_per_ip": 1_000_000},
+        "logging": {"level": "info", "enable_file_logging": false},
+    })
+}
+
+/// Merges objects key by key; everything else replaces.
+pub fn merge(base: &mut Value, over: Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
+/// Reads a pipe line by line on a thread of its own, so that the server never blocks on it.
+fn collect(
+    pipe: impl Read + Send + 'static,
+    log: Arc<Mutex<Vec<String>>>,
+    listening: Option<std::sync::mpsc::Sender<SocketAddr>>,
+) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if let (Some(listening), Some(addr)) = (&listening, address_in(&line)) {
+                let _ = listening.send(addr);
+            }
+            let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if log.len() == LOG_LINES_MAX {
+                log.remove(0);
+            }
+            log.push(line);
+        }
+    });
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening on ")?;
+    let end = rest
+        .find(|c: char| !matches!(c, '0'..='9' | 'a'..='f' | '.' | ':' | '[' | ']'))
+        .unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+fn wait_for_address(child: &mut Child, heard: &Receiver<SocketAddr>) -> Option<SocketAddr> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Ok(addr) = heard.recv_timeout(Duration::from_millis(20)) {
+            return Some(addr);
+        }
+        if child.try_wait().expect("waitable").is_some() {
+            return None;
+        }
+    }
+    None
+}

@@ -1,0 +1,64 @@
+//! D35: SIGTERM and SIGINT drain. Every client gets Close 1001, nobody new is let in, and the process ends with 0 in time.
+
+mod harness;
+
+use harness::client::room_of;
+use harness::{Client, Server, raw};
+use rustix::process::Signal;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+fn stops(signal: Signal) {
+    let server = Server::start(json!({"server": {"drain_timeout_secs": 5}}));
+    let mut clients = room_of(&server, "drain", 8, true, &["Alice", "Bob", "Carol"]);
+    let code = clients[0].code.clone();
+    let mut spectator = server.client();
+    spectator.watch("drain", &code, "Sue");
+    for client in &mut clients {
+        client.drain();
+    }
+    clients.push(spectator);
+    let lobby: Vec<Client> = (0..20).map(|_| server.client()).collect();
+    clients.extend(lobby);
+    for client in &mut clients {
+        client.quiet();
+    }
+    // One that has sent half a frame and one that has sent half a request.
+    let mut half_frame = raw::Raw::upgraded(server.addr);
+    half_frame.send(&raw::text("0123456789")[..6]);
+    let mut half_request = server.raw();
+    half_request.send(b"GET /v2/ws HTTP/1.1\r\nHost:");
+    let begin = Instant::now();
+    server.signal(signal);
+    for client in &mut clients {
+        client.expect_close(1001);
+    }
+    half_frame.expect_close(1001);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn sigterm_drains() {
+    stops(Signal::TERM);
+}
+
+#[test]
+fn sigint_drains() {
+    stops(Signal::INT);
+}
+
+/// A client that never answers the close frame and never reads holds nobody up for longer than the drain may take.
+#[test]
+fn deaf_client_does_not_hold_up_the_end() {
+    let server = Server::start(json!({"server": {"drain_timeout_secs": 1}}));
+    let mut deaf = raw::Raw::upgraded(server.addr);
+    deaf.send(&raw::text(
+        r#"{"type":"JoinRoom","data":{"game_name":"deaf","player_name":"Deaf"}}"#,
+    ));
+    deaf.read_message();
+    let begin = Instant::now();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+}

@@ -1,0 +1,433 @@
+//! The official client crate against the real binary. Whatever this server sends must be an event to it: a frame it
+//! cannot decode, or one that contradicts what it knows, fails the test.
+
+mod harness;
+
+use harness::{PATIENCE, Server};
+use serde_json::{Value, json};
+use signal_fish_client::protocol::{ConnectionInfo, GameDataEncoding, LobbyState, PlayerId};
+use signal_fish_client::{
+    JoinRoomParams, SignalFishClient, SignalFishConfig, SignalFishEvent as Event, WebSocketTransport,
+};
+use std::future::Future;
+use tokio::sync::mpsc::Receiver;
+
+/// One client and its events.
+struct Player {
+    client: SignalFishClient,
+    events: Receiver<Event>,
+}
+
+/// What `RoomJoined` or `Reconnected` told.
+struct Place {
+    player: PlayerId,
+    room: PlayerId,
+    code: String,
+    token: Option<String>,
+}
+
+impl Player {
+    async fn connect(server: &Server, format: Option<GameDataEncoding>) -> Self {
+        let url = format!("ws://{}/v2/ws", server.addr);
+        let transport = WebSocketTransport::connect(&url).await.expect("connected");
+        let mut config = SignalFishConfig::new("my-game");
+        config.game_data_format = format;
+        let (client, events) = SignalFishClient::start(transport, config);
+        let mut player = Self { client, events };
+        player
+            .until("Authenticated", |event| matches!(event, Event::Authenticated { .. }))
+            .await;
+        player
+            .until("ProtocolInfo", |event| matches!(event, Event::ProtocolInfo(_)))
+            .await;
+        player
+    }
+
+    /// The next event, which must be understood.
+    async fn next(&mut self) -> Event {
+        let event = tokio::time::timeout(PATIENCE, self.events.recv())
+            .await
+            .expect("an event")
+            .expect("connected");
+        match &event {
+            Event::DecodeFailed { error, raw_prefix, .. } => panic!("not understood: {error}: {raw_prefix}"),
+            Event::ProtocolViolation { kind, diagnostic } => panic!("a violation: {kind:?}: {diagnostic}"),
+            Event::Error { message, .. } => panic!("refused: {message}"),
+            Event::Disconnected { reason, .. } => panic!("disconnected: {reason:?}"),
+            _ => event,
+        }
+    }
+
+    /// The next event, which must be this one; `Connected` comes from the client itself and is passed over.
+    async fn until(&mut self, what: &str, is_it: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            let event = self.next().await;
+            if is_it(&event) {
+                return event;
+            }
+            assert!(matches!(event, Event::Connected), "expected {what}, got {event:?}");
+        }
+    }
+
+    async fn joined(&mut self) -> Place {
+        match self.next().await {
+            Event::RoomJoined {
+                player_id,
+                room_id,
+                room_code,
+                reconnection_token,
+                ..
+            } => Place {
+                player: player_id,
+                room: room_id,
+                code: room_code,
+                token: reconnection_token,
+            },
+            other => panic!("expected RoomJoined, got {other:?}"),
+        }
+    }
+
+    async fn data(&mut self, from: PlayerId) -> Value {
+        match self.next().await {
+            Event::GameData { from_player, data, .. } => {
+                assert_eq!(from_player, from);
+                data
+            }
+            other => panic!("expected GameData, got {other:?}"),
+        }
+    }
+
+    async fn lobby(&mut self, state: LobbyState, ready: usize) {
+        match self.next().await {
+            Event::LobbyStateChanged {
+                lobby_state,
+                ready_players,
+                all_ready,
+            } => {
+                assert_eq!((&lobby_state, ready_players.len()), (&state, ready));
+                assert_eq!(all_ready, state == LobbyState::Finalized);
+            }
+            other => panic!("expected LobbyStateChanged, got {other:?}"),
+        }
+    }
+
+    async fn authority(&mut self, holder: Option<PlayerId>, you: bool) {
+        match self.next().await {
+            Event::AuthorityChanged {
+                authority_player,
+                you_are_authority,
+            } => {
+                assert_eq!((authority_player, you_are_authority), (holder, you));
+            }
+            other => panic!("expected AuthorityChanged, got {other:?}"),
+        }
+    }
+
+    async fn binary(&mut self, from: PlayerId, expected: &[u8]) {
+        match self.next().await {
+            Event::GameDataBinary {
+                from_player,
+                payload,
+                encoding,
+                ..
+            } => {
+                assert_eq!(from_player, from);
+                assert_eq!(encoding, GameDataEncoding::MessagePack);
+                assert_eq!(payload, expected);
+            }
+            other => panic!("expected GameDataBinary, got {other:?}"),
+        }
+    }
+}
+
+fn run(scenario: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(scenario);
+}
+
+fn params(name: &str, code: Option<&str>) -> JoinRoomParams {
+    let params = JoinRoomParams::new("official", name);
+    match code {
+        Some(code) => params.with_room_code(code),
+        None => params,
+    }
+}
+
+#[test]
+fn two_clients_meet_and_exchange_a_thousand_messages_each_way() {
+    const COUNT: u32 = 1000;
+    let server = Server::start(json!({}));
+    run(async {
+        let mut alice = Player::connect(&server, None).await;
+        let mut bob = Player::connect(&server, None).await;
+        alice.client.join_room(params("Alice", None)).expect("sent");
+        let a = alice.joined().await;
+        bob.client.join_room(params("Bob", Some(&a.code))).expect("sent");
+        let b = bob.joined().await;
+        assert_eq!((b.room, &b.code), (a.room, &a.code));
+        alice
+            .until(
+                "PlayerJoined",
+                |event| matches!(event, Event::PlayerJoined { player } if player.id == b.player),
+            )
+            .await;
+        let (
+            Player {
+                client: from_a,
+                events: to_a,
+            },
+            Player {
+                client: from_b,
+                events: to_b,
+            },
+        ) = (alice, bob);
+        let send = async |client: &SignalFishClient, name: &str| {
+            for number in 0..COUNT {
+                client
+                    .send_game_data_reliable(json!({"name": name, "number": number}))
+                    .await
+                    .expect("sent");
+            }
+        };
+        let receive = async |mut events: Receiver<Event>, from: PlayerId, name: &str| {
+            for number in 0..COUNT {
+                let event = tokio::time::timeout(PATIENCE, events.recv()).await.expect("an event");
+                match event.expect("connected") {
+                    Event::GameData { from_player, data, .. } => {
+                        assert_eq!(from_player, from);
+                        assert_eq!(data, json!({"name": name, "number": number}));
+                    }
+                    other => panic!("expected GameData, got {other:?}"),
+                }
+            }
+            events
+        };
+        let (_, _, to_a, to_b) = tokio::join!(
+            send(&from_a, "Alice"),
+            send(&from_b, "Bob"),
+            receive(to_a, b.player, "Bob"),
+            receive(to_b, a.player, "Alice"),
+        );
+        let mut alice = Player {
+            client: from_a,
+            events: to_a,
+        };
+        let mut bob = Player {
+            client: from_b,
+            events: to_b,
+        };
+        bob.client.leave_room().expect("sent");
+        bob.until("RoomLeft", |event| matches!(event, Event::RoomLeft)).await;
+        alice
+            .until(
+                "PlayerLeft",
+                |event| matches!(event, Event::PlayerLeft { player_id, .. } if *player_id == b.player),
+            )
+            .await;
+        alice.client.shutdown().await;
+        bob.client.shutdown().await;
+    });
+}
+
+#[test]
+fn whole_session_from_authentication_to_leaving() {
+    let server = Server::start(json!({
+        "security": {
+            "require_websocket_auth": true,
+            "authorized_apps": [{"app_id": "my-game", "app_secret": "s", "app_name": "My Game"}],
+        },
+    }));
+    run(async {
+        let packed = Some(GameDataEncoding::MessagePack);
+        let mut alice = Player::connect(&server, packed).await;
+        let mut bob = Player::connect(&server, packed).await;
+        let mut sue = Player::connect(&server, None).await;
+        let (a, b) = meet(&mut alice, &mut bob, &mut sue).await;
+        start_the_game(&mut alice, &mut bob, &mut sue).await;
+        both_forms_of_data(&mut alice, &mut bob, &mut sue, a.player).await;
+        authority_moves(&mut alice, &mut bob, &mut sue, b.player).await;
+        let mut bob = drop_and_return(&server, &mut alice, bob, &mut sue, &a, &b).await;
+        alice.client.leave_room().expect("sent");
+        alice.until("RoomLeft", |event| matches!(event, Event::RoomLeft)).await;
+        for other in [&mut bob, &mut sue] {
+            other
+                .until("PlayerLeft", |event| matches!(event, Event::PlayerLeft { .. }))
+                .await;
+        }
+        sue.client.leave_spectator().expect("sent");
+        sue.until("SpectatorLeft", |event| matches!(event, Event::SpectatorLeft { .. }))
+            .await;
+        bob.until("SpectatorDisconnected", |event| {
+            matches!(event, Event::SpectatorDisconnected { .. })
+        })
+        .await;
+        for player in [&mut alice, &mut bob, &mut sue] {
+            player.client.ping().expect("sent");
+            player.until("Pong", |event| matches!(event, Event::Pong)).await;
+            player.client.shutdown().await;
+        }
+    });
+}
+
+/// Alice creates a room for two, Sue watches, Bob joins.
+async fn meet(alice: &mut Player, bob: &mut Player, sue: &mut Player) -> (Place, Place) {
+    alice
+        .client
+        .join_room(params("Alice", None).with_max_players(2).with_supports_authority(true))
+        .expect("sent");
+    let a = alice.joined().await;
+    let code = a.code.to_lowercase();
+    sue.client
+        .join_as_spectator("official".to_owned(), code.clone(), "Sue".to_owned())
+        .expect("sent");
+    match sue.next().await {
+        Event::SpectatorJoined {
+            room_id,
+            current_players,
+            ..
+        } => {
+            assert_eq!((room_id, current_players.len()), (a.room, 1));
+        }
+        other => panic!("expected SpectatorJoined, got {other:?}"),
+    }
+    alice
+        .until("NewSpectatorJoined", |event| {
+            matches!(event, Event::NewSpectatorJoined { .. })
+        })
+        .await;
+    bob.client.join_room(params("Bob", Some(&code))).expect("sent");
+    let b = bob.joined().await;
+    for other in [&mut *alice, &mut *sue] {
+        other
+            .until("PlayerJoined", |event| matches!(event, Event::PlayerJoined { .. }))
+            .await;
+    }
+    for member in [alice, bob, sue] {
+        member.lobby(LobbyState::Lobby, 0).await;
+    }
+    (a, b)
+}
+
+/// Both get ready; everybody learns how to reach Alice.
+async fn start_the_game(alice: &mut Player, bob: &mut Player, sue: &mut Player) {
+    let info = ConnectionInfo::Direct {
+        host: "a.example".to_owned(),
+        port: 7777,
+    };
+    alice.client.provide_connection_info(info).expect("sent");
+    alice.client.set_ready().expect("sent");
+    for member in [&mut *alice, &mut *bob, &mut *sue] {
+        member.lobby(LobbyState::Lobby, 1).await;
+    }
+    bob.client.set_ready().expect("sent");
+    for member in [alice, bob, sue] {
+        member.lobby(LobbyState::Finalized, 2).await;
+        match member.next().await {
+            Event::GameStarting { peer_connections } => {
+                let known = peer_connections.iter().filter(|peer| peer.connection_info.is_some());
+                assert_eq!((peer_connections.len(), known.count()), (2, 1));
+            }
+            other => panic!("expected GameStarting, got {other:?}"),
+        }
+    }
+}
+
+async fn both_forms_of_data(alice: &mut Player, bob: &mut Player, sue: &mut Player, a: PlayerId) {
+    alice.client.send_game_data(json!({"x": 1.5})).expect("sent");
+    for other in [&mut *bob, &mut *sue] {
+        assert_eq!(other.data(a).await, json!({"x": 1.5}));
+    }
+    // {"x": 2}
+    alice
+        .client
+        .send_binary_game_data(b"\x81\xa1x\x02".to_vec())
+        .expect("sent");
+    bob.binary(a, b"\x81\xa1x\x02").await;
+    assert_eq!(sue.data(a).await, json!({"x": 2}));
+}
+
+/// Alice hands authority over by releasing it; Bob takes it.
+async fn authority_moves(alice: &mut Player, bob: &mut Player, sue: &mut Player, b: PlayerId) {
+    alice.client.request_authority(false).expect("sent");
+    alice
+        .until("AuthorityResponse", |event| {
+            matches!(event, Event::AuthorityResponse { granted: true, .. })
+        })
+        .await;
+    for member in [&mut *alice, &mut *bob, &mut *sue] {
+        member.authority(None, false).await;
+    }
+    bob.client.request_authority(true).expect("sent");
+    bob.until("AuthorityResponse", |event| {
+        matches!(event, Event::AuthorityResponse { granted: true, .. })
+    })
+    .await;
+    bob.authority(Some(b), true).await;
+    for other in [alice, sue] {
+        other.authority(Some(b), false).await;
+    }
+}
+
+/// Bob's connection dies; he returns with his token and gets what he missed and what he had.
+async fn drop_and_return(
+    server: &Server,
+    alice: &mut Player,
+    bob: Player,
+    sue: &mut Player,
+    a: &Place,
+    b: &Place,
+) -> Player {
+    drop(bob);
+    for other in [&mut *alice, &mut *sue] {
+        other
+            .until(
+                "PlayerLeft",
+                |event| matches!(event, Event::PlayerLeft { player_id, .. } if *player_id == b.player),
+            )
+            .await;
+        other.authority(None, false).await;
+    }
+    alice.client.send_game_data(json!("while you were away")).expect("sent");
+    sue.data(a.player).await;
+    let mut bob = Player::connect(server, Some(GameDataEncoding::MessagePack)).await;
+    let token = b.token.clone().expect("a token");
+    bob.client.reconnect(b.player, b.room, token.clone()).expect("sent");
+    match bob.next().await {
+        Event::Reconnected {
+            player_id,
+            lobby_state,
+            missed_events,
+            is_authority,
+            reconnection_token,
+            ..
+        } => {
+            assert_eq!(
+                (player_id, lobby_state, is_authority),
+                (b.player, LobbyState::Finalized, true)
+            );
+            assert_ne!(reconnection_token.expect("a new token"), token);
+            assert!(matches!(
+                missed_events[0],
+                Event::AuthorityChanged {
+                    authority_player: None,
+                    ..
+                }
+            ));
+            assert!(matches!(&missed_events[1], Event::GameData { data, .. } if *data == json!("while you were away")));
+            assert_eq!(missed_events.len(), 2);
+        }
+        other => panic!("expected Reconnected, got {other:?}"),
+    }
+    for other in [alice, sue] {
+        other
+            .until("PlayerReconnected", |event| {
+                matches!(event, Event::PlayerReconnected { .. })
+            })
+            .await;
+        other.authority(Some(b.player), false).await;
+    }
+    bob
+}
