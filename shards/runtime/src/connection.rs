@@ -235,6 +235,8 @@ impl Connection {
                 break;
             }
         }
+        // A message that came in pieces would otherwise stay in memory until the next one.
+        self.decoder.release();
         taken
     }
 
@@ -264,12 +266,7 @@ impl Connection {
     fn violated<H: Handler>(slot: Slot, state: &mut State<H>, violation: Violation) {
         let now = state.table.now();
         state.handler.violated(now, slot, violation, &mut state.table);
-        let (code, reason) = match violation {
-            Violation::Protocol(what) => (1002, what),
-            Violation::InvalidUtf8 => (1007, "text is not UTF-8"),
-            Violation::TooLarge => (1009, "message too large"),
-        };
-        state.table.close_with(slot, Some(code), reason);
+        state.table.close_with(slot, Some(violation.close_code()), violation.reason());
         state.settle();
     }
 
