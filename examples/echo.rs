@@ -87,6 +87,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 discard_bytes_max: MESSAGE_BYTES_MAX as u64,
             },
             outbound_bytes_max: 4 * MESSAGE_BYTES_MAX,
+            batching: None,
             head_timeout: Duration::from_secs(10),
             drain_timeout: Duration::ZERO,
             slots_max: 1024,

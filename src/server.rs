@@ -10,7 +10,7 @@ use rand::{SeedableRng, TryRng};
 use signal_fish_core::admission::Admission;
 use signal_fish_core::engine::{Engine, Routing, ShardIndex};
 use signal_fish_core::ws;
-use signal_fish_runtime::{Mail, Mailbox, Options, Request, ShardPlan, ShardThread, listen, listen_again, mailbox};
+use signal_fish_runtime::{Batching, Mail, Mailbox, Options, Request, ShardPlan, ShardThread, listen, listen_again, mailbox};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -216,6 +216,10 @@ fn options(config: &Config, connections_max: usize) -> Options {
     Options {
         codec: ws::Limits { message_bytes_max: config.security.max_message_size, discard_bytes_max: DISCARD_BYTES_MAX },
         outbound_bytes_max: config.websocket.max_outbound_bytes,
+        batching: config.websocket.enable_batching.then_some(Batching {
+            messages_max: u32::try_from(config.websocket.batch_size).unwrap_or(u32::MAX),
+            interval: config.websocket.batch_interval,
+        }),
         head_timeout: HEAD_TIMEOUT,
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
         slots_max: connections_max + SLOTS_SPARE,

@@ -1,6 +1,9 @@
 use crate::Handler;
 use crate::shard::Shard;
 use futures_lite::future::poll_fn;
+use glommio::timer::Timer;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -11,12 +14,26 @@ const SENDS_PER_TURN_MAX: usize = 128;
 ///
 /// The first byte that a turn appends to an outbox wakes this task, which puts it behind every connection that is ready
 /// in the same turn: by the time it runs, the outboxes hold everything that the turn produced, and each needs one `send`
-/// however many frames it holds. Under load more arrives while this task sends, so frames coalesce by themselves (D28).
+/// however many frames it holds. Under load more arrives while this task sends, so frames coalesce by themselves; a shard
+/// that has no time left besides keeps output back for a window that follows its load (D28).
 pub(crate) async fn flush_turns<H: Handler>(shard: Rc<Shard<H>>) {
+    let mut window: Option<Timer> = None;
     loop {
-        poll_fn(|cx| match shard.state.borrow_mut().table.arm_flusher(cx.waker()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        poll_fn(|cx| {
+            let table = &mut shard.state.borrow_mut().table;
+            match table.batch_due() {
+                None => window = None,
+                Some(after) => {
+                    if Pin::new(window.get_or_insert_with(|| Timer::new(after))).poll(cx).is_ready() {
+                        window = None;
+                        table.release_batches();
+                    }
+                }
+            }
+            match table.arm_flusher(cx.waker()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
         })
         .await;
         if shard.state.borrow_mut().table.flush(SENDS_PER_TURN_MAX) {

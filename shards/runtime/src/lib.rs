@@ -6,6 +6,7 @@
 //!
 //! The process around the shards provides an [`Acceptor`] (HTTP and the upgrade) and starts one [`ShardPlan`] per core.
 
+mod batches;
 mod clock;
 mod connection;
 mod flusher;
@@ -22,6 +23,6 @@ mod timers;
 pub use handler::Handler;
 pub use incoming::{Acceptor, Hint, Incoming, ReadError, Upgraded};
 pub use mailbox::{Inbox, Mail, Mailbox, Request, mailbox};
-pub use shard::{Options, ShardPlan, ShardReport, ShardThread};
+pub use shard::{Batching, Options, ShardPlan, ShardReport, ShardThread};
 pub use socket::{listen, listen_again};
 pub use table::Table;

@@ -36,12 +36,23 @@ pub struct Options {
     pub codec: ws::Limits,
     /// `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
     pub outbound_bytes_max: usize,
+    /// Batching under load (D28); `None`: everything leaves at the end of its turn.
+    pub batching: Option<Batching>,
     /// Time for an HTTP head (D39).
     pub head_timeout: Duration,
     /// `server.drain_timeout_secs` (D35).
     pub drain_timeout: Duration,
     /// Connections of one shard, in whatever phase.
     pub slots_max: usize,
+}
+
+/// How long a busy shard may keep output back to send more at once (D28).
+#[derive(Debug, Clone, Copy)]
+pub struct Batching {
+    /// `websocket.batch_size`: so many messages wait no longer.
+    pub messages_max: u32,
+    /// `websocket.batch_interval_ms`: the longest wait, and the quiet after which a message leaves at once.
+    pub interval: Duration,
 }
 
 /// Everything a shard needs to start.

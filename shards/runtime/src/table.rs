@@ -1,3 +1,4 @@
+use crate::batches::Batches;
 use crate::clock::Clock;
 use crate::mailbox::Request;
 use crate::outbox::{Outbox, Pool};
@@ -25,8 +26,9 @@ pub struct Table {
     entries: Vec<Entry>,
     free: Vec<u32>,
     live: usize,
-    /// Slots with output that nobody sends yet, in the order in which it was produced.
+    /// Slots with new output, in the order in which it was produced.
     dirty: VecDeque<Slot>,
+    batches: Batches,
     flusher: Option<Waker>,
     pool: Pool,
     /// Slow consumers whose sessions the engine has not ended yet.
@@ -62,8 +64,12 @@ struct Entry {
     generation: u32,
     fd: RawFd,
     phase: Phase,
-    /// In [`Table::dirty`].
+    /// In [`Table::dirty`], or in [`Batches`].
     dirty: bool,
+    /// Messages appended since the last `send`.
+    unsent_messages: u32,
+    /// When the last `send` was made.
+    sent_at: Duration,
     /// The socket's buffer is full; the connection's task sends as soon as there is room.
     blocked: bool,
     /// Frames are not handled until the engine resumes the session.
@@ -114,6 +120,7 @@ impl Table {
             free: Vec::new(),
             live: 0,
             dirty: VecDeque::new(),
+            batches: Batches::default(),
             flusher: None,
             pool: Pool::default(),
             doomed: Vec::new(),
@@ -383,13 +390,28 @@ impl Table {
         }
     }
 
+    /// Counts a message of a batch; a full batch waits no longer.
+    fn count_unsent(&mut self, slot: Slot) {
+        let messages_max = self.options.batching.map_or(u32::MAX, |batching| batching.messages_max);
+        let Some(entry) = self.entry(slot) else { return };
+        entry.unsent_messages = entry.unsent_messages.saturating_add(1);
+        if entry.unsent_messages == messages_max && entry.dirty && !self.batches.waiting.is_empty() {
+            self.batches.due.push_back(slot);
+            self.wake_flusher();
+        }
+    }
+
+    fn wake_flusher(&mut self) {
+        if let Some(waker) = self.flusher.take() {
+            waker.wake();
+        }
+    }
+
     fn mark_dirty(&mut self, slot: Slot) {
         if let Some(entry) = self.entry(slot) {
             entry.dirty = true;
             self.dirty.push_back(slot);
-            if let Some(waker) = self.flusher.take() {
-                waker.wake();
-            }
+            self.wake_flusher();
         }
     }
 
@@ -412,22 +434,61 @@ impl Table {
 
     /// Whom to wake when there is something to flush; `true` when there already is.
     pub(crate) fn arm_flusher(&mut self, waker: &Waker) -> bool {
-        if self.dirty.is_empty() {
+        if self.dirty.is_empty() && self.batches.due.is_empty() {
             self.flusher = Some(waker.clone());
             return false;
         }
         true
     }
 
-    /// Sends the outboxes of up to `sends_max` dirty slots: one `send` each. Says whether some are left.
+    /// When the outboxes that wait for more are sent.
+    pub(crate) fn batch_due(&self) -> Option<Duration> {
+        self.batches.release_at.map(|at| at.saturating_sub(self.clock.read().monotonic))
+    }
+
+    /// The window is over: everything that waited is sent.
+    pub(crate) fn release_batches(&mut self) {
+        self.batches.release();
+    }
+
+    /// Sends the outboxes of up to `sends_max` slots: one `send` each. Says whether some are left.
     pub(crate) fn flush(&mut self, sends_max: usize) -> bool {
+        self.sort_batches();
         for _ in 0..sends_max {
-            let Some(slot) = self.dirty.pop_front() else {
+            let Some(slot) = self.batches.due.pop_front() else {
                 return false;
             };
             self.flush_slot(slot);
         }
-        !self.dirty.is_empty()
+        !self.batches.due.is_empty()
+    }
+
+    /// Decides for each new output whether it leaves now or waits for more (D28).
+    fn sort_batches(&mut self) {
+        let Some(batching) = self.options.batching.filter(|_| self.batches.window > Duration::ZERO) else {
+            self.batches.due.append(&mut self.dirty);
+            return;
+        };
+        let now = self.clock.read().monotonic;
+        while let Some(slot) = self.dirty.pop_front() {
+            let waits = self.entry(slot).is_some_and(|entry| {
+                entry.phase == Phase::Open
+                    && entry.unsent_messages < batching.messages_max
+                    && now.saturating_sub(entry.sent_at) < batching.interval
+            });
+            if waits {
+                self.batches.wait(slot, now);
+            } else {
+                self.batches.due.push_back(slot);
+            }
+        }
+    }
+
+    /// Adapts the window to the share of the time since the last call that this shard was at work, 0 to 1.
+    pub(crate) fn adapt_window(&mut self, busy: f64) {
+        if let Some(batching) = self.options.batching {
+            self.batches.adapt(busy, batching.interval);
+        }
     }
 
     fn flush_slot(&mut self, slot: Slot) {
@@ -439,6 +500,8 @@ impl Table {
             return;
         };
         entry.dirty = false;
+        entry.unsent_messages = 0;
+        entry.sent_at = self.now.monotonic;
         // A moving connection takes its output along.
         if entry.outbox.is_empty()
             || entry.blocked
@@ -473,6 +536,7 @@ impl Effects for Table {
     fn send(&mut self, to: Slot, form: Form, payload: &[u8]) {
         if self.has_room(to, payload.len()) {
             self.counters.messages_out += 1;
+            self.count_unsent(to);
             self.append(to, |out| ws::write_message(form == Form::Text, payload, out));
         }
     }
@@ -526,6 +590,8 @@ impl Default for Entry {
             fd: -1,
             phase: Phase::Free,
             dirty: false,
+            unsent_messages: 0,
+            sent_at: Duration::ZERO,
             blocked: false,
             waiting: false,
             deadline: Duration::ZERO,
