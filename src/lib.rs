@@ -10,11 +10,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod host;
 pub mod http;
 pub mod listener;
+pub mod logging;
 mod server;
 
 pub use config::Config;

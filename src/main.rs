@@ -1,43 +1,146 @@
-//! The server process: flags, configuration, signals.
+//! The server process: arguments, configuration, log, the check of the host, signals. The server itself is the library.
 #![forbid(unsafe_code)]
 
-use argh::FromArgs;
-use signal_fish_server::Server;
-use signal_fish_server::config::{self, Sources};
+use signal_fish_server::cli::{self, Answer, Command};
+use signal_fish_server::config::{self, Loaded};
+use signal_fish_server::host::{self, State};
+use signal_fish_server::{Config, Server, ServerHandle, logging};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
 
-#[derive(FromArgs)]
-/// Signaling and relay server for multiplayer games.
-struct Flags {
-    /// configuration file
-    #[argh(option)]
-    config: Option<PathBuf>,
-    /// port to listen on; 0 takes a free one
-    #[argh(option)]
-    port: Option<u16>,
-    /// address to listen on
-    #[argh(option)]
-    bind: Option<String>,
-    /// shards
-    #[argh(option)]
-    shards: Option<usize>,
+fn main() -> ExitCode {
+    let answer = match cli::understand(std::env::args_os().skip(1), std::env::vars_os()) {
+        Command::Print(answer) => answer,
+        Command::Serve(sources) => match config::load(&sources) {
+            Ok(loaded) => match serve(&loaded) {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(error) => Answer::failure(format!("Error: {error}\n")),
+            },
+            Err(faults) => Answer::failure(cli::faults_text(&faults)),
+        },
+    };
+    // Whoever closed these streams does not want to read them.
+    let _ = io::stdout().write_all(answer.out.as_bytes());
+    let _ = io::stdout().flush();
+    let _ = io::stderr().write_all(answer.err.as_bytes());
+    ExitCode::from(answer.code)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let flags: Flags = argh::from_env();
-    let mut set: Vec<(&'static str, &'static str, serde_json::Value)> = Vec::new();
-    set.extend(flags.port.map(|port| ("--port", "port", port.into())));
-    set.extend(flags.bind.map(|bind| ("--bind", "bind", bind.into())));
-    set.extend(flags.shards.map(|count| ("--shards", "shards.count", count.into())));
-    tracing_subscriber::fmt().init();
-    let loaded = config::load(&Sources { file: flags.config, environment: std::env::vars_os().collect(), flags: set })
-        .map_err(|faults| faults.to_string())?;
-    let server = Server::start(&loaded.config)?;
-    tracing::info!("listening on {}", server.address());
+/// Runs the server until a signal ends it (D35).
+fn serve(loaded: &Loaded) -> Result<(), String> {
+    let config = &loaded.config;
+    host::raise_limits();
+    let _log = logging::start(&config.logging)?;
+    log_panics();
+    let stop = stop_signals().map_err(|error| format!("signals cannot be received: {error}"))?;
+    announce(loaded);
+    check_host(config)?;
+    let server = Server::start(config).map_err(|error| error.to_string())?;
+    announce_start(config, &server);
+    let signal = stop.recv().unwrap_or(SIGTERM);
+    tracing::info!(
+        signal,
+        seconds = config.server.drain_timeout_secs,
+        "draining; a second signal ends at once"
+    );
+    let ended = server.shutdown();
+    tracing::info!("ended");
+    ended.map_err(|error| error.to_string())
+}
+
+/// The first line of the log, and what the operator should know about the configuration.
+fn announce(loaded: &Loaded) {
+    let file = loaded
+        .file
+        .as_ref()
+        .map_or("none".to_owned(), |path| path.display().to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = file,
+        "{}",
+        cli::NAME_AND_VERSION
+    );
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    if !loaded.without_effect.is_empty() {
+        tracing::debug!(
+            keys = loaded.without_effect.join(", "),
+            "keys without effect in this server"
+        );
+    }
+}
+
+fn check_host(config: &Config) -> Result<(), String> {
+    let findings = host::check(config);
+    let mut failures = Vec::new();
+    for finding in findings {
+        match finding.state {
+            State::Fine => tracing::debug!(found = finding.text, "{}", finding.subject),
+            State::Advice => tracing::info!("{}: {}", finding.subject, finding.text),
+            State::Failure => failures.push(format!("{}: {}", finding.subject, finding.text)),
+        }
+    }
+    for failure in &failures {
+        tracing::error!("{failure}");
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.join("\nError: "))
+    }
+}
+
+/// The lines by which operators and tests see that the server serves. The text of the first one is stable.
+fn announce_start(config: &Config, server: &ServerHandle) {
+    let address = server.address();
+    tracing::info!(%address, "listening on {address}");
+    let cpus: Vec<_> = server
+        .cpus()
+        .iter()
+        .map(|cpu| cpu.map_or("any".to_owned(), |cpu| cpu.to_string()))
+        .collect();
+    tracing::info!(
+        shards = cpus.len(),
+        cpus = cpus.join(","),
+        connections_max = config.connections_max(),
+        connections_per_ip_max = config.security.max_connections_per_ip,
+        message_bytes_max = config.security.max_message_size,
+        outbound_bytes_max = config.websocket.max_outbound_bytes,
+        region = config.server.region_id,
+        "serving"
+    );
+    for door in config.open_doors() {
+        tracing::warn!("{door}");
+    }
+}
+
+/// A panic is logged, and told to standard error as well: the process may end before the log is written.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed").to_owned();
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        tracing::error!(thread = name, "{panic}");
+        let _ = writeln!(io::stderr(), "thread {name}: {panic}\n{backtrace}");
+    }));
+}
+
+/// Receives the first SIGTERM or SIGINT; the second one ends the process at once.
+fn stop_signals() -> io::Result<Receiver<i32>> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    signals.forever().next();
-    server.shutdown()?;
-    Ok(())
+    let (sender, receiver) = channel();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut signals = signals.forever();
+        if let Some(first) = signals.next() {
+            let _ = sender.send(first);
+        }
+        if let Some(second) = signals.next() {
+            signal_hook::low_level::exit(128 + second);
+        }
+    })?;
+    Ok(receiver)
 }

@@ -232,7 +232,7 @@ fn shard_count(count: usize) -> u16 {
 }
 
 /// One CPU per shard; `None` for shards that are not pinned.
-fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartError> {
+pub(crate) fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartError> {
     let available: Vec<usize> =
         core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     if let Some(&missing) = config.shards.cpus.iter().find(|cpu| !available.contains(cpu)) {

@@ -30,8 +30,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Environment variables; those whose name does not begin with `SIGNAL_FISH_` are passed over.
     pub environment: Vec<(OsString, OsString)>,
-    /// Command-line flags: name, path of the key, value.
-    pub flags: Vec<(&'static str, &'static str, Value)>,
+    /// Command-line flags: name, path of the key, text of the value.
+    pub flags: Vec<(&'static str, &'static str, String)>,
 }
 
 /// What the sources say, in ascending order of precedence.
@@ -93,12 +93,11 @@ impl Sources {
 
     fn flags(&self, faults: &mut Faults) -> Layer {
         let mut layer = Layer::default();
-        for (flag, path, value) in &self.flags {
+        for (flag, path, text) in &self.flags {
             if let Some(key) = keys::find(path) {
-                let located = Located::from(value.clone());
                 layer
                     .settings
-                    .extend(walk::setting(key, &located, Origin::Flag(flag), faults));
+                    .extend(walk::setting(key, &typed(key, text), Origin::Flag(flag), faults));
             }
         }
         layer

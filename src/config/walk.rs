@@ -63,7 +63,7 @@ impl Walker<'_> {
                 format!("{path}.{name}")
             };
             if entries[..index].iter().any(|(earlier, _)| earlier == name) {
-                self.fault(&path, value, false, "given twice in the same object");
+                self.complain(&path, value, "given twice in the same object");
             } else if let Some(key) = keys::find(&path) {
                 if let Some(clean) = self.value(key, key.path, value) {
                     layer.settings.push(Setting {
@@ -186,7 +186,7 @@ impl Walker<'_> {
                 _ => clean(self, &path, located),
             };
             if cleaned.contains_key(&name) {
-                self.fault(&path, located, false, "given twice in the same object");
+                self.complain(&path, located, "given twice in the same object");
                 sound = false;
             } else if let Some(value) = value {
                 cleaned.insert(name, value);
@@ -203,10 +203,9 @@ impl Walker<'_> {
             let app = walker.app(path, item)?;
             let id = app.get("app_id").and_then(Value::as_str).unwrap_or_default();
             if !ids.insert(id.to_owned()) {
-                walker.fault(
+                walker.complain(
                     &format!("{path}.app_id"),
                     item,
-                    false,
                     &format!("the app id `{id}` is given twice"),
                 );
                 return None;
@@ -229,7 +228,7 @@ impl Walker<'_> {
         for (index, (name, value)) in entries.iter().enumerate() {
             let path = format!("{path}.{name}");
             if entries[..index].iter().any(|(earlier, _)| earlier == name) {
-                self.fault(&path, value, false, "given twice in the same object");
+                self.complain(&path, value, "given twice in the same object");
                 sound = false;
             } else if let Some(field) = keys::APP_FIELDS.iter().find(|field| field.path == name) {
                 match self.app_field(field, &path, value) {
@@ -250,7 +249,7 @@ impl Walker<'_> {
             }
         }
         if sound && app.get("app_id").is_none_or(Value::is_null) {
-            self.fault(path, located, false, "the app has no `app_id`");
+            self.complain(path, located, "the app has no `app_id`");
             sound = false;
         }
         sound.then_some(Value::Object(app))
@@ -263,6 +262,19 @@ impl Walker<'_> {
         self.value(field, path, located)
     }
 
+    /// A fault that the value itself does not explain.
+    fn complain(&mut self, path: &str, located: &Located, problem: &str) {
+        let origin = (self.origin)(located.line);
+        self.faults.add(|| Fault {
+            origin,
+            key: path.to_owned(),
+            value: None,
+            problem: problem.to_owned(),
+            meant: None,
+        });
+    }
+
+    /// The value is not what was expected.
     fn fault(&mut self, path: &str, located: &Located, shown: bool, problem: &str) {
         let origin = (self.origin)(located.line);
         self.faults.add(|| Fault {

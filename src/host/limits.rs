@@ -1,0 +1,123 @@
+//! Resource limits: open files and locked memory.
+
+use super::Finding;
+use crate::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
+
+/// Files that the process needs besides those of clients: standard streams, logs, and room for connections that are
+/// being taken over or turned away.
+const FILES_PROCESS: u64 = 128;
+/// Files of one shard: three rings, their events, a listener.
+const FILES_PER_SHARD: u64 = 16;
+/// More connections than this are never assumed, however high the limit is: queues are sized by it.
+const CONNECTIONS_ASSUMED_MAX: u64 = 1_000_000;
+/// glommio starts no shard below this limit.
+const LOCKED_BYTES_MIN: u64 = 512 * 1024;
+/// Buffers registered on the three rings of a shard, with what goes with them.
+const LOCKED_BYTES_PER_SHARD: u64 = 200 * 1024;
+
+/// Raises the soft limits of open files and locked memory as far as this process may. Failing changes nothing; the check
+/// that follows sees the limits as they are.
+pub fn raise_limits() {
+    let files = getrlimit(Resource::Nofile);
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: files.maximum,
+            maximum: files.maximum,
+        },
+    );
+    let locked = getrlimit(Resource::Memlock);
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    if !may(CapabilitySet::SYS_RESOURCE) || setrlimit(Resource::Memlock, unlimited).is_err() {
+        let _ = setrlimit(
+            Resource::Memlock,
+            Rlimit {
+                current: locked.maximum,
+                maximum: locked.maximum,
+            },
+        );
+    }
+}
+
+/// Connections that the present limit of open files allows, with one shard per CPU.
+#[must_use]
+pub fn connections_by_open_files() -> usize {
+    let shards = std::thread::available_parallelism().map_or(1, usize::from);
+    connections(shards)
+}
+
+fn connections(shards: usize) -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let connections = files.saturating_sub(reserved(shards)).min(CONNECTIONS_ASSUMED_MAX);
+    usize::try_from(connections).unwrap_or(usize::MAX)
+}
+
+fn reserved(shards: usize) -> u64 {
+    FILES_PROCESS + FILES_PER_SHARD * shards as u64
+}
+
+pub(super) fn open_files(config: &Config, shards: usize) -> Finding {
+    const SUBJECT: &str = "open files";
+    let limit = getrlimit(Resource::Nofile).current;
+    let limit = limit.map_or_else(|| "unlimited".to_owned(), |files| files.to_string());
+    let allowed = connections(shards);
+    let wanted = config.server.max_connections;
+    let cure = "raise the limit (LimitNOFILE= of systemd, ulimit -n)";
+    if allowed == 0 {
+        let needed = reserved(shards) + 1;
+        let text = format!("the limit is {limit}, but {shards} shards alone need {needed}: {cure}");
+        return Finding::failure(SUBJECT, text);
+    }
+    if wanted > allowed {
+        let text =
+            format!("the limit {limit} allows {allowed} clients, not {wanted}: {cure} or lower server.max_connections");
+        return Finding::failure(SUBJECT, text);
+    }
+    let text = format!("the limit {limit} allows {allowed} clients");
+    if wanted == 0 && allowed < 1000 {
+        return Finding::advice(SUBJECT, format!("{text}: {cure}"));
+    }
+    Finding::fine(SUBJECT, text)
+}
+
+pub(super) fn locked_memory(shards: usize) -> Finding {
+    const SUBJECT: &str = "locked memory";
+    let cure = "raise it (LimitMEMLOCK= of systemd, ulimit -l, memlock in limits.conf)";
+    let Some(limit) = getrlimit(Resource::Memlock).current else {
+        return Finding::fine(SUBJECT, "unlimited");
+    };
+    // The runtime refuses a limit below its minimum even where the kernel would not apply it.
+    if limit < LOCKED_BYTES_MIN {
+        let text = format!(
+            "the limit is {} KiB, a shard needs {} KiB: {cure}",
+            limit / 1024,
+            LOCKED_BYTES_MIN / 1024
+        );
+        return Finding::failure(SUBJECT, text);
+    }
+    if may(CapabilitySet::IPC_LOCK) {
+        return Finding::fine(SUBJECT, "this process is not limited");
+    }
+    let needed = LOCKED_BYTES_PER_SHARD * shards as u64;
+    if limit < needed {
+        let text = format!(
+            "the limit is {} KiB, {shards} shards need {} KiB: {cure}",
+            limit / 1024,
+            needed / 1024
+        );
+        return Finding::failure(SUBJECT, text);
+    }
+    Finding::fine(
+        SUBJECT,
+        format!("the limit {} KiB suffices for {shards} shards", limit / 1024),
+    )
+}
+
+fn may(capability: CapabilitySet) -> bool {
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(capability))
+}

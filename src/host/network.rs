@@ -1,0 +1,77 @@
+//! The port and what the kernel does around it.
+
+use super::Finding;
+use crate::Config;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+/// The queue of connections that wait to be accepted, as the listeners ask for it.
+const BACKLOG: u32 = 1024;
+
+/// Whether the port can be had. It is tried without SO_REUSEPORT, which would share it with a server that runs already.
+pub(super) fn port(config: &Config) -> Finding {
+    const SUBJECT: &str = "port";
+    let address = SocketAddr::new(config.bind, config.port);
+    let Err(error) = try_to_bind(address) else {
+        return Finding::fine(SUBJECT, format!("{address} is free"));
+    };
+    let cure = match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there: stop it, or set another port",
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd): grant it, or set another port"
+        }
+        ErrorKind::AddrNotAvailable => "bind must be an address of this machine",
+        _ => "set another bind or port",
+    };
+    Finding::failure(SUBJECT, format!("cannot listen on {address} ({error}): {cure}"))
+}
+
+fn try_to_bind(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    // A socket bound with SO_REUSEADDR learns only here that another one listens.
+    socket.listen(1)
+}
+
+pub(super) fn backlog() -> Finding {
+    const SUBJECT: &str = "backlog";
+    match number("/proc/sys/net/core/somaxconn") {
+        Some(max) if max < BACKLOG => Finding::advice(
+            SUBJECT,
+            format!("the kernel queues {max} newcomers: run sysctl net.core.somaxconn=4096 against connection storms"),
+        ),
+        Some(max) => Finding::fine(SUBJECT, format!("the kernel queues up to {max} newcomers")),
+        None => Finding::advice(SUBJECT, "net.core.somaxconn cannot be read"),
+    }
+}
+
+/// A port among those that the kernel gives to outgoing connections may be taken when the server restarts.
+pub(super) fn port_range(config: &Config) -> Finding {
+    const SUBJECT: &str = "port range";
+    let Some((first, last)) = outgoing_ports() else {
+        return Finding::advice(SUBJECT, "net.ipv4.ip_local_port_range cannot be read");
+    };
+    let port = u32::from(config.port);
+    if port == 0 || port < first || port > last {
+        return Finding::fine(SUBJECT, format!("outgoing connections use {first} to {last}"));
+    }
+    Finding::advice(
+        SUBJECT,
+        format!(
+            "outgoing connections use {first} to {last} and may take port {port} while the server is down: reserve it with \
+             sysctl net.ipv4.ip_local_reserved_ports={port}"
+        ),
+    )
+}
+
+fn outgoing_ports() -> Option<(u32, u32)> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut parts = text.split_whitespace();
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn number(path: &str) -> Option<u32> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
