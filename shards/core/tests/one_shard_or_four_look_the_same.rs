@@ -50,8 +50,13 @@ fn transcript(shards: u16, seed: u64, steps: &[Step]) -> Vec<Vec<Value>> {
                     names.rename(&mut message, "");
                     message
                 }
-                // The sender's id has a place of its own in a binary message.
-                Got::Binary(payload) => Value::from(payload[30..].to_vec()),
+                Got::Binary(payload) => {
+                    // The sender's id comes after a map head, its key and the head of its 16 bytes.
+                    let sender = uuid::Uuid::from_slice(&payload[15..31]).unwrap();
+                    let mut message = serde_json::json!([sender.to_string(), payload[31..]]);
+                    names.rename(&mut message, "");
+                    message
+                }
                 other => Value::from(format!("{other:?}")),
             });
             got.collect()
@@ -63,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_clients_do(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..80)) {
+    fn whatever_clients_do(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..150)) {
         let one = transcript(1, seed, &steps);
         let four = transcript(4, seed.wrapping_add(1), &steps);
         for (client, (one, four)) in one.iter().zip(&four).enumerate() {

@@ -11,18 +11,21 @@ use std::time::Duration;
 /// Clients of a script.
 pub const CLIENTS: usize = 5;
 
+/// The first of them are the clients' own.
+const NAMES: [&str; 7] = ["ann", "bob", "cyd", "dan", "eve", "ANN", ""];
+
 #[derive(Debug, Clone)]
 pub enum Step {
     Join {
         client: Id,
         code: u8,
-        name: u8,
+        name: usize,
         max_players: u8,
         authority: bool,
     },
     Create {
         client: Id,
-        name: u8,
+        name: usize,
         max_players: u8,
     },
     Leave(Id),
@@ -37,7 +40,7 @@ pub enum Step {
     Watch {
         client: Id,
         code: u8,
-        name: u8,
+        name: usize,
     },
     LeaveSpectator(Id),
     Junk(Id, u8),
@@ -55,14 +58,21 @@ pub enum Step {
 
 pub fn step() -> impl Strategy<Value = Step> {
     let client = || 0..CLIENTS;
+    // Mostly one room and names that do not clash, so that rooms fill; now and then anything.
+    let code = || prop_oneof![6 => Just(0_u8), 1 => 1..3_u8];
+    let name = || prop_oneof![8 => Just(None), 1 => (0..NAMES.len()).prop_map(Some)];
+    let seats = prop_oneof![4 => 2..4_u8, 1 => 0..5_u8];
     prop_oneof![
-        8 => (client(), 0..3_u8, 0..6_u8, 0..5_u8, any::<bool>()).prop_map(
-            |(client, code, name, max_players, authority)| Step::Join { client, code, name, max_players, authority }
+        12 => (client(), code(), name(), seats, prop::bool::weighted(0.8)).prop_map(
+            |(client, code, name, max_players, authority)| Step::Join {
+                client, code, name: name.unwrap_or(client), max_players, authority
+            }
         ),
-        2 => (client(), 0..6_u8, 1..4_u8)
-            .prop_map(|(client, name, max_players)| Step::Create { client, name, max_players }),
-        3 => client().prop_map(Step::Leave),
-        8 => client().prop_map(Step::Ready),
+        1 => (client(), name(), 1..4_u8).prop_map(
+            |(client, name, max_players)| Step::Create { client, name: name.unwrap_or(client), max_players }
+        ),
+        2 => client().prop_map(Step::Leave),
+        12 => client().prop_map(Step::Ready),
         1 => client().prop_map(Step::StartGame),
         3 => (client(), any::<bool>()).prop_map(|(client, wanted)| Step::Authority(client, wanted)),
         1 => client().prop_map(Step::Info),
@@ -70,11 +80,13 @@ pub fn step() -> impl Strategy<Value = Step> {
         2 => (client(), any::<bool>()).prop_map(|(client, good)| Step::SayBinary(client, good)),
         1 => client().prop_map(Step::Ping),
         1 => (client(), any::<bool>()).prop_map(|(client, packed)| Step::Authenticate(client, packed)),
-        3 => (client(), 0..3_u8, 0..6_u8).prop_map(|(client, code, name)| Step::Watch { client, code, name }),
+        3 => (client(), code(), name()).prop_map(
+            |(client, code, name)| Step::Watch { client, code, name: name.unwrap_or(client) }
+        ),
         1 => client().prop_map(Step::LeaveSpectator),
         1 => (client(), any::<u8>()).prop_map(|(client, which)| Step::Junk(client, which)),
         1 => client().prop_map(Step::Oversize),
-        4 => client().prop_map(Step::Drop),
+        3 => client().prop_map(Step::Drop),
         6 => (client(), client(), prop::bool::weighted(0.1))
             .prop_map(|(client, of, wrong_token)| Step::Reconnect { client, of, wrong_token }),
         2 => (0..8_000_u16).prop_map(Step::Wait),
@@ -104,7 +116,7 @@ pub fn limits() -> Limits {
         connections_per_ip_max: 1_000,
         rooms_per_game_max: 3,
         room_creations_max: 12,
-        join_attempts_max: 25,
+        join_attempts_max: 60,
         time_window: Duration::from_secs(10),
         apps: Vec::<AppLimits>::new(),
     }
@@ -132,7 +144,6 @@ impl Run {
             }
         }
         let world = &mut self.world;
-        let names = ["ann", "bob", "cyd", "ANN", "dan", ""];
         let codes = ["AAAAAA", "bbbbbb", "CCCCCC"];
         match *step {
             Step::Join {
@@ -144,7 +155,7 @@ impl Run {
             } => world.send(
                 self.ids[client],
                 json!({"type": "JoinRoom", "data": {
-                    "game_name": "pong", "player_name": names[usize::from(name)],
+                    "game_name": "pong", "player_name": NAMES[name],
                     "room_code": codes[usize::from(code)], "max_players": max_players,
                     "supports_authority": authority}}),
             ),
@@ -153,10 +164,7 @@ impl Run {
                 name,
                 max_players,
             } => {
-                world.send(
-                    self.ids[client],
-                    crate::world::join("", names[usize::from(name)], max_players),
-                );
+                world.send(self.ids[client], crate::world::join("", NAMES[name], max_players));
             }
             Step::Leave(client) => world.send(self.ids[client], just("LeaveRoom")),
             Step::Ready(client) => world.send(self.ids[client], just("PlayerReady")),
@@ -186,10 +194,7 @@ impl Run {
                        "game_data_format": if packed { "message_pack" } else { "json" }}}),
             ),
             Step::Watch { client, code, name } => {
-                world.send(
-                    self.ids[client],
-                    spectate(codes[usize::from(code)], names[usize::from(name)]),
-                );
+                world.send(self.ids[client], spectate(codes[usize::from(code)], NAMES[name]));
             }
             Step::LeaveSpectator(client) => world.send(self.ids[client], just("LeaveSpectator")),
             Step::Junk(client, which) => {
