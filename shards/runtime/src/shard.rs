@@ -266,10 +266,11 @@ async fn accept<H: Handler, A: Acceptor>(shard: Rc<Shard<H>>, acceptor: Rc<A>, l
                 continue;
             }
         };
-        let peer = accepted.peer_addr();
+        // Asked of the stream: `AcceptedTcpStream::peer_addr` closes the descriptor when it fails, and the stream would
+        // close it, or by then a stranger's, once more.
         let stream = accepted.bind_to_executor();
         // Without a peer the connection has ended in the queue.
-        let Ok(peer) = peer else { continue };
+        let Ok(peer) = stream.peer_addr() else { continue };
         // Fails only on a connection that has ended, which its task finds out by itself.
         let _ = stream.set_nodelay(true);
         let mut state = shard.state.borrow_mut();
