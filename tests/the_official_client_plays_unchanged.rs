@@ -1,21 +1,73 @@
 //! The official client crate against the real binary. Whatever this server sends must be an event to it: a frame it
 //! cannot decode, or one that contradicts what it knows, fails the test.
+//!
+//! Release 0.14 of the crate holds the shape of v2 for frozen: in a v2 session it suppresses a `RoomJoined` or
+//! `Reconnected` with `reconnection_token` (D18), and a `Reconnected` that replays `GameData` (D20), as violations. So
+//! the token is switched off on the server, or taken out of the frames by the transport below and handed to the game,
+//! which then comes back with the client's own `reconnect`. It also sends no binary data in a v2 session, so that comes
+//! from a third player with a client of its own.
 
 mod harness;
 
-use harness::{PATIENCE, Server};
+use harness::{Client, PATIENCE, Server};
 use serde_json::{Value, json};
 use signal_fish_client::protocol::{ConnectionInfo, GameDataEncoding, LobbyState, PlayerId};
 use signal_fish_client::{
-    JoinRoomParams, SignalFishClient, SignalFishConfig, SignalFishEvent as Event, WebSocketTransport,
+    JoinRoomParams, SignalFishClient, SignalFishConfig, SignalFishError, SignalFishEvent as Event, Transport,
+    TransportFrame, WebSocketTransport,
 };
 use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use tokio::sync::mpsc::Receiver;
+
+/// The WebSocket transport, which takes the token out of what arrives and keeps it.
+struct TakesToken {
+    inner: WebSocketTransport,
+    token: Arc<Mutex<Option<String>>>,
+}
+
+impl Transport for TakesToken {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        frame: &mut Option<TransportFrame>,
+    ) -> Poll<Result<(), SignalFishError>> {
+        self.inner.poll_send(cx, frame)
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<TransportFrame, SignalFishError>>> {
+        let polled = self.inner.poll_recv(cx);
+        let Poll::Ready(Some(Ok(TransportFrame::Text(text)))) = &polled else {
+            return polled;
+        };
+        let mut message: Value = serde_json::from_str(text).expect("the server sends JSON");
+        match message["data"]
+            .as_object_mut()
+            .and_then(|data| data.remove("reconnection_token"))
+        {
+            Some(Value::String(token)) => {
+                *self.token.lock().expect("token") = Some(token);
+                Poll::Ready(Some(Ok(TransportFrame::Text(message.to_string()))))
+            }
+            _ => polled,
+        }
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SignalFishError>> {
+        self.inner.poll_close(cx)
+    }
+
+    fn abort(&mut self) {
+        self.inner.abort();
+    }
+}
 
 /// One client and its events.
 struct Player {
     client: SignalFishClient,
     events: Receiver<Event>,
+    token: Arc<Mutex<Option<String>>>,
 }
 
 /// What `RoomJoined` or `Reconnected` told.
@@ -32,8 +84,13 @@ impl Player {
         let transport = WebSocketTransport::connect(&url).await.expect("connected");
         let mut config = SignalFishConfig::new("my-game");
         config.game_data_format = format;
+        let token = Arc::new(Mutex::new(None));
+        let transport = TakesToken {
+            inner: transport,
+            token: Arc::clone(&token),
+        };
         let (client, events) = SignalFishClient::start(transport, config);
-        let mut player = Self { client, events };
+        let mut player = Self { client, events, token };
         player
             .until("Authenticated", |event| matches!(event, Event::Authenticated { .. }))
             .await;
@@ -75,13 +132,12 @@ impl Player {
                 player_id,
                 room_id,
                 room_code,
-                reconnection_token,
                 ..
             } => Place {
                 player: player_id,
                 room: room_id,
                 code: room_code,
-                token: reconnection_token,
+                token: self.token.lock().expect("token").clone(),
             },
             other => panic!("expected RoomJoined, got {other:?}"),
         }
@@ -159,7 +215,7 @@ fn params(name: &str, code: Option<&str>) -> JoinRoomParams {
 #[test]
 fn two_clients_meet_and_exchange_a_thousand_messages_each_way() {
     const COUNT: u32 = 1000;
-    let server = Server::start(json!({}));
+    let server = Server::start(json!({"server": {"send_reconnection_token": false}}));
     run(async {
         let mut alice = Player::connect(&server, None).await;
         let mut bob = Player::connect(&server, None).await;
@@ -174,16 +230,16 @@ fn two_clients_meet_and_exchange_a_thousand_messages_each_way() {
                 |event| matches!(event, Event::PlayerJoined { player } if player.id == b.player),
             )
             .await;
-        let (
-            Player {
-                client: from_a,
-                events: to_a,
-            },
-            Player {
-                client: from_b,
-                events: to_b,
-            },
-        ) = (alice, bob);
+        let Player {
+            client: from_a,
+            events: to_a,
+            token: token_a,
+        } = alice;
+        let Player {
+            client: from_b,
+            events: to_b,
+            token: token_b,
+        } = bob;
         let send = async |client: &SignalFishClient, name: &str| {
             for number in 0..COUNT {
                 client
@@ -214,10 +270,12 @@ fn two_clients_meet_and_exchange_a_thousand_messages_each_way() {
         let mut alice = Player {
             client: from_a,
             events: to_a,
+            token: token_a,
         };
         let mut bob = Player {
             client: from_b,
             events: to_b,
+            token: token_b,
         };
         bob.client.leave_room().expect("sent");
         bob.until("RoomLeft", |event| matches!(event, Event::RoomLeft)).await;
@@ -245,9 +303,11 @@ fn whole_session_from_authentication_to_leaving() {
         let mut alice = Player::connect(&server, packed).await;
         let mut bob = Player::connect(&server, packed).await;
         let mut sue = Player::connect(&server, None).await;
-        let (a, b) = meet(&mut alice, &mut bob, &mut sue).await;
-        start_the_game(&mut alice, &mut bob, &mut sue).await;
-        both_forms_of_data(&mut alice, &mut bob, &mut sue, a.player).await;
+        let mut mia = server.client();
+        mia.authenticate(json!({"app_id": "my-game", "game_data_format": "message_pack"}));
+        let (a, b) = meet(&mut alice, &mut bob, &mut sue, &mut mia).await;
+        start_the_game(&mut alice, &mut bob, &mut sue, &mut mia).await;
+        both_forms_of_data(&mut alice, &mut bob, &mut sue, a.player, &mut mia).await;
         authority_moves(&mut alice, &mut bob, &mut sue, b.player).await;
         let mut bob = drop_and_return(&server, &mut alice, bob, &mut sue, &a, &b).await;
         alice.client.leave_room().expect("sent");
@@ -272,11 +332,11 @@ fn whole_session_from_authentication_to_leaving() {
     });
 }
 
-/// Alice creates a room for two, Sue watches, Bob joins.
-async fn meet(alice: &mut Player, bob: &mut Player, sue: &mut Player) -> (Place, Place) {
+/// Alice creates a room for three, Sue watches, Bob and Mia join.
+async fn meet(alice: &mut Player, bob: &mut Player, sue: &mut Player, mia: &mut Client) -> (Place, Place) {
     alice
         .client
-        .join_room(params("Alice", None).with_max_players(2).with_supports_authority(true))
+        .join_room(params("Alice", None).with_max_players(3).with_supports_authority(true))
         .expect("sent");
     let a = alice.joined().await;
     let code = a.code.to_lowercase();
@@ -300,10 +360,13 @@ async fn meet(alice: &mut Player, bob: &mut Player, sue: &mut Player) -> (Place,
         .await;
     bob.client.join_room(params("Bob", Some(&code))).expect("sent");
     let b = bob.joined().await;
+    let is_joined = |event: &Event| matches!(event, Event::PlayerJoined { .. });
     for other in [&mut *alice, &mut *sue] {
-        other
-            .until("PlayerJoined", |event| matches!(event, Event::PlayerJoined { .. }))
-            .await;
+        other.until("PlayerJoined", is_joined).await;
+    }
+    mia.enter("official", &code, "Mia");
+    for other in [&mut *alice, &mut *bob, &mut *sue] {
+        other.until("PlayerJoined", is_joined).await;
     }
     for member in [alice, bob, sue] {
         member.lobby(LobbyState::Lobby, 0).await;
@@ -311,8 +374,8 @@ async fn meet(alice: &mut Player, bob: &mut Player, sue: &mut Player) -> (Place,
     (a, b)
 }
 
-/// Both get ready; everybody learns how to reach Alice.
-async fn start_the_game(alice: &mut Player, bob: &mut Player, sue: &mut Player) {
+/// All get ready; everybody learns how to reach Alice.
+async fn start_the_game(alice: &mut Player, bob: &mut Player, sue: &mut Player, mia: &mut Client) {
     let info = ConnectionInfo::Direct {
         host: "a.example".to_owned(),
         port: 7777,
@@ -323,30 +386,34 @@ async fn start_the_game(alice: &mut Player, bob: &mut Player, sue: &mut Player) 
         member.lobby(LobbyState::Lobby, 1).await;
     }
     bob.client.set_ready().expect("sent");
+    for member in [&mut *alice, &mut *bob, &mut *sue] {
+        member.lobby(LobbyState::Lobby, 2).await;
+    }
+    mia.send_kind("PlayerReady");
     for member in [alice, bob, sue] {
-        member.lobby(LobbyState::Finalized, 2).await;
+        member.lobby(LobbyState::Finalized, 3).await;
         match member.next().await {
             Event::GameStarting { peer_connections } => {
                 let known = peer_connections.iter().filter(|peer| peer.connection_info.is_some());
-                assert_eq!((peer_connections.len(), known.count()), (2, 1));
+                assert_eq!((peer_connections.len(), known.count()), (3, 1));
             }
             other => panic!("expected GameStarting, got {other:?}"),
         }
     }
 }
 
-async fn both_forms_of_data(alice: &mut Player, bob: &mut Player, sue: &mut Player, a: PlayerId) {
+async fn both_forms_of_data(alice: &mut Player, bob: &mut Player, sue: &mut Player, a: PlayerId, mia: &mut Client) {
     alice.client.send_game_data(json!({"x": 1.5})).expect("sent");
     for other in [&mut *bob, &mut *sue] {
         assert_eq!(other.data(a).await, json!({"x": 1.5}));
     }
     // {"x": 2}
-    alice
-        .client
-        .send_binary_game_data(b"\x81\xa1x\x02".to_vec())
-        .expect("sent");
-    bob.binary(a, b"\x81\xa1x\x02").await;
-    assert_eq!(sue.data(a).await, json!({"x": 2}));
+    mia.send_binary(b"\x81\xa1x\x02");
+    let m: PlayerId = mia.id.parse().expect("an id");
+    for packed in [&mut *alice, &mut *bob] {
+        packed.binary(m, b"\x81\xa1x\x02").await;
+    }
+    assert_eq!(sue.data(m).await, json!({"x": 2}));
 }
 
 /// Alice hands authority over by releasing it; Bob takes it.
@@ -390,8 +457,6 @@ async fn drop_and_return(
             .await;
         other.authority(None, false).await;
     }
-    alice.client.send_game_data(json!("while you were away")).expect("sent");
-    sue.data(a.player).await;
     let mut bob = Player::connect(server, Some(GameDataEncoding::MessagePack)).await;
     let token = b.token.clone().expect("a token");
     bob.client.reconnect(b.player, b.room, token.clone()).expect("sent");
@@ -401,33 +466,44 @@ async fn drop_and_return(
             lobby_state,
             missed_events,
             is_authority,
-            reconnection_token,
             ..
         } => {
             assert_eq!(
                 (player_id, lobby_state, is_authority),
                 (b.player, LobbyState::Finalized, true)
             );
-            assert_ne!(reconnection_token.expect("a new token"), token);
-            assert!(matches!(
-                missed_events[0],
-                Event::AuthorityChanged {
-                    authority_player: None,
-                    ..
-                }
-            ));
-            assert!(matches!(&missed_events[1], Event::GameData { data, .. } if *data == json!("while you were away")));
-            assert_eq!(missed_events.len(), 2);
+            let cleared = |event: &Event| {
+                matches!(
+                    event,
+                    Event::AuthorityChanged {
+                        authority_player: None,
+                        ..
+                    }
+                )
+            };
+            assert!(
+                missed_events.len() == 1 && cleared(&missed_events[0]),
+                "{missed_events:?}"
+            );
         }
         other => panic!("expected Reconnected, got {other:?}"),
     }
-    for other in [alice, sue] {
+    for other in [&mut *alice, &mut *sue] {
         other
             .until("PlayerReconnected", |event| {
                 matches!(event, Event::PlayerReconnected { .. })
             })
             .await;
         other.authority(Some(b.player), false).await;
+    }
+    let rotated = bob.token.lock().expect("token").clone();
+    assert!(
+        rotated.is_some_and(|rotated| rotated != token),
+        "a new token for the next time"
+    );
+    alice.client.send_game_data(json!("welcome back")).expect("sent");
+    for other in [&mut bob, sue] {
+        assert_eq!(other.data(a.player).await, json!("welcome back"));
     }
     bob
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 /// One `INVALID_INPUT`, and the connection works as before.
 #[track_caller]
 fn is_invalid(text: &str) {
-    let mut a = server().client();
+    let server = server();
+    let mut a = server.client();
     a.send_text(text);
     a.expect_error("INVALID_INPUT");
     a.quiet();
@@ -51,7 +52,8 @@ fn s040_type_in_the_wrong_case_is_invalid() {
 
 #[test]
 fn s041_messages_without_payload_take_null_or_an_empty_object() {
-    let mut a = server().client();
+    let server = server();
+    let mut a = server.client();
     for text in [r#"{"type":"Ping","data":null}"#, r#"{"type":"Ping","data":{}}"#] {
         a.send_text(text);
         a.expect("Pong");
@@ -62,7 +64,8 @@ fn s041_messages_without_payload_take_null_or_an_empty_object() {
 
 #[test]
 fn s042_extra_keys_are_ignored() {
-    let mut a = server().client();
+    let server = server();
+    let mut a = server.client();
     a.send_text(r#"{"type":"Ping","colour":"blue","nested":{"a":[1]}}"#);
     a.expect("Pong");
     a.join(json!({"game_name": "s042", "player_name": "Alice", "hat": {"size": 7}}));
@@ -70,7 +73,8 @@ fn s042_extra_keys_are_ignored() {
 
 #[test]
 fn s043_data_may_come_before_type() {
-    let mut a = server().client();
+    let server = server();
+    let mut a = server.client();
     a.send_text(r#"{"data":{"game_name":"s043","player_name":"Alice"},"type":"JoinRoom"}"#);
     a.expect("RoomJoined");
 }
@@ -122,6 +126,7 @@ fn s048_frame_of_20_mib_ends_the_connection_only() {
     let mut a = raw::Raw::upgraded(server.addr);
     a.send_while_open(&raw::header(raw::FIN | raw::TEXT, 20 << 20));
     a.send_while_open(&vec![b'x'; 1024]);
+    assert_eq!(a.read_message()["data"]["error_code"], "MESSAGE_TOO_LARGE");
     a.expect_close(1009);
     server.client().quiet();
 }
@@ -131,13 +136,14 @@ fn s049_text_that_is_no_utf8_ends_the_connection() {
     let server = server();
     let mut a = raw::Raw::upgraded(server.addr);
     a.send(&raw::frame(raw::FIN | raw::TEXT, b"{\"type\":\"\xff\"}"));
-    a.expect_close(1007);
+    a.expect_violation(1007);
     server.client().quiet();
 }
 
 #[test]
 fn s050_fragments_are_one_message() {
-    let mut a = server().client();
+    let server = server();
+    let mut a = server.client();
     a.send_bytes(&raw::frame(raw::TEXT, br#"{"type""#));
     a.send_bytes(&raw::frame(raw::CONTINUATION, b""));
     // A control frame may come between fragments.

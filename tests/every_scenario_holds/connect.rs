@@ -4,7 +4,8 @@ use serde_json::json;
 
 #[test]
 fn s012_nothing_is_sent_on_connect() {
-    server().client().expect_silence();
+    let server = server();
+    server.client().expect_silence();
 }
 
 #[test]

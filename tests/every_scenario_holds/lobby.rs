@@ -1,5 +1,5 @@
-use super::harness::Client;
 use super::harness::client::room_of;
+use super::harness::{Client, Server};
 use super::server;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ fn starting(client: &mut Client) -> Vec<Value> {
 }
 
 /// A pair whose game has started.
-fn started(game: &str, seats: u8, names: &[&str]) -> Vec<Client> {
-    let mut members = room_of(&server(), game, seats, false, names);
+fn started(server: &Server, game: &str, seats: u8, names: &[&str]) -> Vec<Client> {
+    let mut members = room_of(server, game, seats, false, names);
     for member in &mut members {
         ready(member);
         member.drain();
@@ -243,7 +243,8 @@ fn s095_lobby_breaks_when_a_player_drops() {
 
 #[test]
 fn s096_ready_after_the_start_is_refused() {
-    let mut pair = started("s096", 2, &["Alice", "Bob"]);
+    let server = server();
+    let mut pair = started(&server, "s096", 2, &["Alice", "Bob"]);
     ready(&mut pair[0]);
     pair[0].expect_error("INVALID_ROOM_STATE");
     pair[0].quiet();
@@ -294,7 +295,7 @@ fn s098_refilled_lobby_is_announced_at_once() {
 #[test]
 fn s099_newcomer_sees_a_started_game_if_a_seat_is_free() {
     let server = server();
-    let mut trio = started("s099", 3, &["Alice", "Bob", "Carol"]);
+    let mut trio = started(&server, "s099", 3, &["Alice", "Bob", "Carol"]);
     let code = trio[0].code.clone();
     let bob = trio[1].id.clone();
     trio[1].leave();

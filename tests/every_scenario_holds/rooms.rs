@@ -355,7 +355,8 @@ fn s071_last_seat_goes_to_one_of_two() {
                     start.wait();
                     racer.send_join(json!({"game_name": "s071", "player_name": name, "room_code": code}));
                     let message = racer.next_message();
-                    (message["type"].clone(), message["data"]["error_code"].clone())
+                    // The winner stays connected until both know.
+                    (message["type"].clone(), message["data"]["error_code"].clone(), racer)
                 })
             });
             racers.map(|racer| racer.join().expect("a racer"))

@@ -377,11 +377,11 @@ impl Client {
         data
     }
 
-    /// Leaves and expects to be out.
+    /// Leaves and expects to be out; what was told before is passed over.
     #[track_caller]
     pub fn leave(&mut self) {
         self.send_kind("LeaveRoom");
-        self.expect("RoomLeft");
+        self.expect_later("RoomLeft");
     }
 
     /// Authenticates and expects both answers; `data` of the second.
