@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Clients written by others against the real server: Node's `ws` and Python's `websockets`, each with two clients that
+# create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails.
+#
+# SERVER=PATH   the binary; otherwise it is built with cargo (PROFILE=release for an optimised build)
+# COUNT=1000    messages each way
+# SCRATCH=DIR   where the two packages are installed, once
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch=${SCRATCH:-$PWD/scratch/interop}
+count=${COUNT:-1000}
+profile=${PROFILE:-dev}
+mkdir -p "$scratch"
+
+if [[ -z ${SERVER:-} ]]; then
+    cargo build --quiet --profile "$profile" --bin signal-fish-server
+    folder=$profile
+    [[ $profile == dev ]] && folder=debug
+    SERVER=${CARGO_TARGET_DIR:-target}/$folder/signal-fish-server
+fi
+
+if [[ ! -d $scratch/node_modules/ws ]]; then
+    npm install --silent --no-save --no-audit --no-fund --prefix "$scratch" ws@8 >"$scratch/npm.log" 2>&1 ||
+        { cat "$scratch/npm.log" >&2; exit 1; }
+fi
+if [[ ! -x $scratch/venv/bin/python ]] || ! "$scratch/venv/bin/python" -c 'import websockets' 2>/dev/null; then
+    python3 -m venv "$scratch/venv"
+    "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check 'websockets>=14,<17'
+fi
+
+printf '{"logging": {"enable_file_logging": false}}\n' >"$scratch/server.json"
+"$SERVER" --config "$scratch/server.json" --port 0 --bind 127.0.0.1 >"$scratch/server.log" 2>&1 &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT
+
+address=
+for _ in $(seq 100); do
+    address=$(grep -o 'listening on 127\.0\.0\.1:[0-9]*' "$scratch/server.log" | head -n 1 | cut -d ' ' -f 3) || true
+    [[ -n $address ]] && break
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+done
+if [[ -z $address ]]; then
+    echo "the server did not start:" >&2
+    cat "$scratch/server.log" >&2
+    exit 1
+fi
+
+failed=0
+INTEROP_MODULES=$scratch node scripts/interop/node.mjs "ws://$address/v2/ws" "$count" || failed=1
+"$scratch/venv/bin/python" scripts/interop/python.py "ws://$address/v2/ws" "$count" || failed=1
+exit "$failed"
