@@ -286,6 +286,8 @@ impl Table {
         {
             entry.phase = Phase::Closing;
             entry.deadline = deadline;
+            // A head that ran out of time still gets its answer.
+            entry.expired = false;
             entry.waiting = false;
             entry.wake();
         }
