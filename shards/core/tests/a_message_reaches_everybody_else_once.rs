@@ -132,6 +132,23 @@ fn each_member_gets_message_pack_in_its_own_form() {
 }
 
 #[test]
+fn a_member_may_choose_its_format_when_it_is_in_already() {
+    let mut world = World::simple();
+    let room = world.room(&["a", "b"], 8);
+    let s = world.connect();
+    world.send(s, spectate("ROOM42", "s"));
+    for id in [room[0], room[1], s] {
+        as_message_pack(&mut world, id);
+    }
+    world.skip();
+    world.send_binary(room[0], &[1]);
+    let binary = wrapped(&world, room[0], &[1]);
+    for id in [room[1], s] {
+        assert_eq!(world.take_all(id), [Got::Binary(binary.clone())]);
+    }
+}
+
+#[test]
 fn what_cannot_be_converted_reaches_message_pack_alone_and_its_sender_learns_it_once() {
     let mut world = World::simple();
     let ids: Vec<Id> = (0..4).map(|_| world.connect()).collect();
