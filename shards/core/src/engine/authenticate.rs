@@ -99,12 +99,11 @@ impl Engine {
         session.client.app = app;
         session.client.format = format;
         session.client.introduced = Some(Box::new(introduction.clone()));
-        // With authentication off a player may say this when it already plays.
-        if let super::Membership::Player(room) = session.membership
+        // With authentication off a member may say this when it is in a room already.
+        if let Some(room) = session.membership.room()
             && let Some(room) = self.rooms.get_mut(room)
-            && let Some(player) = room.player_mut(session.client.player_id)
         {
-            player.message_pack = format == GameDataFormat::MessagePack;
+            room.set_message_pack(session.client.player_id, format == GameDataFormat::MessagePack);
         }
         self.outbound.counters.authentications += 1;
         self.welcome(slot, &introduction, fx);

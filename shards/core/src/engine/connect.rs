@@ -118,17 +118,9 @@ impl Engine {
         let Some(session) = self.sessions.remove(slot) else {
             return;
         };
-        match session.pending.map(|pending| *pending) {
-            // The permit may still come; whoever is next asks when the verdict is here.
-            Some(Pending::Open(join)) => {
-                self.orphans.insert(slot, join.key);
-            }
-            Some(Pending::Queued(join)) => {
-                if let Some(queue) = self.openings.get_mut(&join.key) {
-                    queue.retain(|waiting| *waiting != slot);
-                }
-            }
-            _ => {}
+        // The permit may still come; whoever is next asks when the verdict is here. A place in a queue is passed over.
+        if let Some(Pending::Open(join)) = session.pending.map(|pending| *pending) {
+            self.orphans.insert(slot, join.key);
         }
         let player_id = session.client.player_id;
         match session.membership {
@@ -181,7 +173,6 @@ impl Session {
             pending: None,
             membership: Membership::None,
             last_life,
-            pinged: None,
             client,
         }
     }

@@ -19,8 +19,6 @@ pub(super) struct Session {
     pub(super) membership: Membership,
     /// When the last frame came.
     pub(super) last_life: Duration,
-    /// The silence after this `last_life` was already pinged.
-    pub(super) pinged: Option<Duration>,
     /// What it is, apart from its place on this shard.
     pub(super) client: Client,
 }

@@ -44,8 +44,8 @@ impl Engine {
         }
         if silence < timeout / 2 {
             next = next.min(session.last_life.saturating_add(timeout / 2));
-        } else if session.pinged != Some(session.last_life) {
-            session.pinged = Some(session.last_life);
+        } else {
+            // Looked at again at the timeout, so one ping per silence.
             fx.ping(slot);
         }
         self.sessions.set_deadline(slot, next);

@@ -127,6 +127,19 @@ impl Room {
         players.chain(spectators.map(|spectator| (spectator.id, spectator.slot, spectator.message_pack)))
     }
 
+    /// A member takes game data as MessagePack from now on, or no longer.
+    pub fn set_message_pack(&mut self, id: PlayerId, message_pack: bool) {
+        let players = self
+            .players
+            .iter_mut()
+            .map(|player| (player.id, &mut player.message_pack));
+        let spectators = self.spectators.iter_mut();
+        let spectators = spectators.map(|spectator| (spectator.id, &mut spectator.message_pack));
+        for (_, format) in players.chain(spectators).filter(|(member, _)| *member == id) {
+            *format = message_pack;
+        }
+    }
+
     /// Holder of authority.
     #[must_use]
     pub fn authority(&self) -> Option<PlayerId> {

@@ -502,8 +502,12 @@ impl Client {
             return self.got.push(Got::Binary(payload));
         }
         let text = String::from_utf8(payload).unwrap();
-        let message: Value = serde_json::from_str(&text).unwrap();
-        if matches!(kind(&message), "RoomJoined" | "Reconnected") {
+        // Game data may hold what this parser would not take, so only what is needed is parsed.
+        if [r#"{"type":"RoomJoined""#, r#"{"type":"Reconnected""#]
+            .iter()
+            .any(|head| text.starts_with(head))
+        {
+            let message: Value = serde_json::from_str(&text).unwrap();
             let field = |name: &str| message["data"][name].as_str().unwrap_or_default().to_owned();
             self.player_id = field("player_id");
             self.room_id = field("room_id");
