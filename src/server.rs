@@ -272,13 +272,6 @@ pub(crate) fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartEr
         count => count,
     };
     if !config.shards.pin || count > chosen.len() {
-        if config.shards.pin {
-            tracing::warn!(
-                shards = count,
-                cpus = chosen.len(),
-                "more shards than CPUs: shards run unpinned"
-            );
-        }
         return Ok(vec![None; count]);
     }
     Ok(chosen.into_iter().take(count).map(Some).collect())

@@ -189,6 +189,24 @@ fn a_log_directory_that_cannot_be_written_stops_the_start() {
     assert_in_table(&run(&["--check"], &variables, &files), "log files");
 }
 
+#[test]
+fn everything_that_is_missing_is_said_at_once() {
+    let files = [("file", "no directory")];
+    let run = run(
+        &["--bind", "192.0.2.1", "--port", "0", "--cpus", "1023"],
+        &[("SIGNAL_FISH_LOGGING__DIR", "file")],
+        &files,
+    );
+    assert_refused(
+        &run,
+        &[
+            "CPUs: CPU 1023",
+            "port: cannot listen on 192.0.2.1:0",
+            "log files: cannot write",
+        ],
+    );
+}
+
 /// What Docker's default profile does: `io_uring_setup` fails with EPERM.
 #[test]
 fn a_seccomp_filter_on_io_uring_stops_the_start() {

@@ -142,6 +142,7 @@ pub fn markdown() -> String {
     for path in WITHOUT_EFFECT {
         out.push_str(&format!("- `{path}`\n"));
     }
+    out.push_str(AFTER_THE_KEYS);
     out
 }
 
@@ -222,4 +223,17 @@ const BEFORE_THE_REST: &str = "
 These keys of the public reference server are accepted, so that its files load unchanged, and have no effect. The log
 names those in use at level `debug`.
 
+";
+
+const AFTER_THE_KEYS: &str = "
+## What the machine must offer
+
+The server looks before it serves, names what is missing with its cure, and ends with 1. `--check` shows the same as a
+table.
+
+- Linux 5.8 or newer with io_uring, allowed by `kernel.io_uring_disabled` and by the seccomp filter of a container.
+- A limit of locked memory of 512 KiB, and about 200 KiB for each shard (`LimitMEMLOCK=` of systemd).
+- One open file for each client, 16 for each shard and 128 beside (`LimitNOFILE=` of systemd). The server raises its soft
+  limits as far as the hard ones allow.
+- A free port, and a directory for log files that it may write, unless `logging.enable_file_logging` is off.
 ";
