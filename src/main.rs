@@ -3,7 +3,7 @@
 
 use signal_fish_server::cli::{self, Answer, Command};
 use signal_fish_server::config::{self, Loaded};
-use signal_fish_server::host::{self, State};
+use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::{Config, Server, ServerHandle, logging};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -33,11 +33,19 @@ fn main() -> ExitCode {
 fn serve(loaded: &Loaded) -> Result<(), String> {
     let config = &loaded.config;
     host::raise_limits();
-    let _log = logging::start(&config.logging)?;
+    let findings = host::check(config);
+    let _log = match logging::start(&config.logging) {
+        Ok(log) => log,
+        // The log directory is among the findings; what else is missing is said with it.
+        Err(error) => return Err(failures(&findings).unwrap_or(error)),
+    };
     log_panics();
     let stop = stop_signals().map_err(|error| format!("signals cannot be received: {error}"))?;
     announce(loaded);
-    check_host(config)?;
+    report(&findings);
+    if let Some(failures) = failures(&findings) {
+        return Err(failures);
+    }
     let server = Server::start(config).map_err(|error| error.to_string())?;
     announce_start(config, &server);
     let signal = stop.recv().unwrap_or(SIGTERM);
@@ -74,24 +82,23 @@ fn announce(loaded: &Loaded) {
     }
 }
 
-fn check_host(config: &Config) -> Result<(), String> {
-    let findings = host::check(config);
-    let mut failures = Vec::new();
-    for finding in findings {
-        match finding.state {
-            State::Fine => tracing::debug!(found = finding.text, "{}", finding.subject),
-            State::Advice => tracing::info!("{}: {}", finding.subject, finding.text),
-            State::Failure => failures.push(format!("{}: {}", finding.subject, finding.text)),
+fn report(findings: &[Finding]) {
+    for Finding { subject, state, text } in findings {
+        match state {
+            State::Fine => tracing::debug!("{subject}: {text}"),
+            State::Advice => tracing::info!("{subject}: {text}"),
+            State::Failure => tracing::error!("{subject}: {text}"),
         }
     }
-    for failure in &failures {
-        tracing::error!("{failure}");
-    }
-    if failures.is_empty() {
-        Ok(())
-    } else {
-        Err(failures.join("\nError: "))
-    }
+}
+
+/// Everything that keeps the server from running, if something does.
+fn failures(findings: &[Finding]) -> Option<String> {
+    let failed = findings.iter().filter(|finding| finding.state == State::Failure);
+    let lines: Vec<_> = failed
+        .map(|finding| format!("{}: {}", finding.subject, finding.text))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\nError: "))
 }
 
 /// The lines by which operators and tests see that the server serves. The text of the first one is stable.

@@ -262,19 +262,16 @@ pub(crate) fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartEr
     } else {
         config.shards.cpus.clone()
     };
-    let count = if config.shards.count == 0 {
-        chosen.len().max(1)
-    } else {
-        config.shards.count
+    let count = match config.shards.count {
+        // A container may be allowed less time than its CPUs have.
+        0 if config.shards.cpus.is_empty() => {
+            let quota = std::thread::available_parallelism().map_or(1, usize::from);
+            chosen.len().min(quota).max(1)
+        }
+        0 => chosen.len(),
+        count => count,
     };
     if !config.shards.pin || count > chosen.len() {
-        if config.shards.pin {
-            tracing::warn!(
-                shards = count,
-                cpus = chosen.len(),
-                "more shards than CPUs: shards run unpinned"
-            );
-        }
         return Ok(vec![None; count]);
     }
     Ok(chosen.into_iter().take(count).map(Some).collect())

@@ -1,7 +1,8 @@
 //! What the table of keys says to people: the resolved configuration, the shipped `config.json`, `docs/configuration.md`.
 
-use super::keys::{KEYS, Key};
+use super::keys::{APP_FIELDS, KEYS, Key, Standing, WITHOUT_EFFECT};
 use super::resolved::Resolved;
+use super::walk::expectation;
 use serde_json::Value;
 
 /// A configuration as JSON, every key in the order of the table, secrets as `"***"` (D34).
@@ -115,3 +116,124 @@ fn shown(key: &Key, value: &Value) -> Value {
         value => value.clone(),
     }
 }
+
+/// `docs/configuration.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = BEFORE_THE_KEYS.to_owned();
+    let mut section = None;
+    for key in KEYS {
+        let of_key = key.path.split_once('.').map_or("", |(section, _)| section);
+        if section != Some(of_key) {
+            section = Some(of_key);
+            out.push_str(&match of_key {
+                "" => "\n## Address\n".to_owned(),
+                name => format!("\n## `{name}`\n"),
+            });
+            out.push_str("\n| Key | Value | Default | What it sets | To weigh |\n|---|---|---|---|---|\n");
+        }
+        row(key, key.path, &mut out);
+    }
+    out.push_str(BEFORE_THE_APPS);
+    for field in APP_FIELDS {
+        row(field, field.path, &mut out);
+    }
+    out.push_str(BEFORE_THE_REST);
+    for path in WITHOUT_EFFECT {
+        out.push_str(&format!("- `{path}`\n"));
+    }
+    out.push_str(AFTER_THE_KEYS);
+    out
+}
+
+fn row(key: &Key, name: &str, out: &mut String) {
+    let mut value = expectation(&key.kind).replacen("expected ", "", 1);
+    if !key.unit.is_empty() {
+        value = format!("{value}, in {}", key.unit);
+    }
+    let effect = match key.standing {
+        Standing::Active => key.effect.to_owned(),
+        Standing::NotBuilt => format!("**Any other value stops the start.** {}", key.effect),
+        Standing::Idle => format!("Accepted without effect. {}", key.effect),
+    };
+    let cells = [
+        format!("`{name}`"),
+        value,
+        format!("`{}`", key.default),
+        key.doc.to_owned(),
+        effect,
+    ];
+    let cells: Vec<_> = cells.iter().map(|cell| cell.trim().replace('|', "\\|")).collect();
+    out.push_str(&format!("| {} |\n", cells.join(" | ")));
+}
+
+const BEFORE_THE_KEYS: &str = "\
+# Configuration
+
+This page is made from the table of keys in `src/config/keys.rs`; a test keeps both equal. `config.json` at the root of
+the repository is the same as JSON: every key with its default.
+
+Without any configuration the server runs on port 3536, serves everybody and says so in its log.
+
+## Where values come from
+
+Later wins:
+
+1. the built-in defaults;
+2. a JSON file: the one named by `--config` or `SIGNAL_FISH_CONFIG_PATH`, else `config.json` in the working directory if
+   it is there;
+3. the environment: `server.ping_timeout` is `SIGNAL_FISH_SERVER__PING_TIMEOUT` or `SIGNAL_FISH__SERVER__PING_TIMEOUT`.
+   Setting both to different values is a fault;
+4. flags: `--port`, `--bind`, `--shards` (`shards.count`), `--cpus` (`shards.cpus`), `--no-pin` (`shards.pin` false).
+
+A variable is read as the type of its key: `12345` stays a string where a string is expected, commas stay in it too. A
+list is a JSON array or comma-separated; an object is JSON; an empty variable is null where null is allowed. Words such
+as `\"Json\"` may be spelt in any case. Objects of named entries are merged over the sources, and null takes an entry away;
+everything else is replaced.
+
+## Mistakes
+
+Every mistake stops the start, and all of them are named at once with file, line, key, value and what was expected:
+
+```
+$ signal-fish-server --validate-config
+Configuration validation failed:
+  config.json:4: server.ping_timout: unknown key; did you mean `server.ping_timeout`?
+  SIGNAL_FISH_PORT: port = \"70000\": expected an integer from 0 to 65535
+```
+
+An unknown variable that begins with `SIGNAL_FISH_` is only a warning. `--validate-config` ends with 0 or 1,
+`--print-config` shows what came out of all sources with secrets as `\"***\"`, `--check` shows what the machine lacks.
+
+In the tables, limits of 0 mean that none are allowed unless the row says otherwise.
+";
+
+const BEFORE_THE_APPS: &str = "
+## Entries of `security.authorized_apps`
+
+Null counts as absent.
+
+| Key | Value | Default | What it sets | To weigh |
+|---|---|---|---|---|
+";
+
+const BEFORE_THE_REST: &str = "
+## Keys without meaning here
+
+These keys of the public reference server are accepted, so that its files load unchanged, and have no effect. The log
+names those in use at level `debug`.
+
+";
+
+const AFTER_THE_KEYS: &str = "
+## What the machine must offer
+
+The server looks before it serves, names what is missing with its cure, and ends with 1. `--check` shows the same as a
+table.
+
+- Linux 5.8 or newer with io_uring, allowed by `kernel.io_uring_disabled` and by the seccomp filter of a container.
+- A limit of locked memory of 512 KiB, and about 200 KiB for each shard (`LimitMEMLOCK=` of systemd).
+- One open file for each client, 16 for each shard and 128 beside (`LimitNOFILE=` of systemd). The server raises its soft
+  limits as far as the hard ones allow.
+- A free port, and a directory for log files that it may write, unless `logging.enable_file_logging` is off.
+";

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 
 /// The value of every key and where it came from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Resolved {
     values: HashMap<&'static str, (Value, Origin)>,
 }
@@ -60,6 +60,13 @@ impl Resolved {
             insert(&mut root, key.path, self.value(key.path).clone());
         }
         serde_json::from_value(Value::Object(root))
+    }
+}
+
+/// Secrets stay out of every debug output (D34); [`manual::json`](super::manual::json) shows the rest.
+impl std::fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolved").finish_non_exhaustive()
     }
 }
 

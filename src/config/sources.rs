@@ -24,7 +24,7 @@ const UNREAD_VARIABLES: &[&str] = &[
 ];
 
 /// What a configuration is made from, besides the built-in defaults.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// A file that must exist. None: `config.json` in the working directory, if it exists.
     pub file: Option<PathBuf>,
@@ -101,6 +101,16 @@ impl Sources {
             }
         }
         layer
+    }
+}
+
+/// The environment holds secrets, of other programs as well.
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("flags", &self.flags)
+            .finish_non_exhaustive()
     }
 }
 

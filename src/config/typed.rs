@@ -378,8 +378,17 @@ impl Config {
     #[must_use]
     pub fn connections_max(&self) -> usize {
         match self.server.max_connections {
-            0 => crate::host::connections_by_open_files(),
+            0 => crate::host::connections_by_open_files(self.shards_expected()),
             max => max,
+        }
+    }
+
+    /// How many shards there will be, as far as it can be told without looking at the affinity mask.
+    fn shards_expected(&self) -> usize {
+        match (self.shards.count, self.shards.cpus.len()) {
+            (0, 0) => std::thread::available_parallelism().map_or(1, usize::from),
+            (0, cpus) => cpus,
+            (count, _) => count,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::keys::{self, Key, Kind, TextCheck};
 use super::located::{Located, Node};
 use super::suggest;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// A value that fits its key.
@@ -56,13 +57,14 @@ impl Walker<'_> {
             self.fault(path, located, true, "expected an object");
             return;
         };
-        for (index, (name, value)) in entries.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for (name, value) in entries {
             let path = if path.is_empty() {
                 name.clone()
             } else {
                 format!("{path}.{name}")
             };
-            if entries[..index].iter().any(|(earlier, _)| earlier == name) {
+            if !seen.insert(name) {
                 self.complain(&path, value, "given twice in the same object");
             } else if let Some(key) = keys::find(&path) {
                 if let Some(clean) = self.value(key, key.path, value) {
@@ -198,7 +200,7 @@ impl Walker<'_> {
     }
 
     fn apps(&mut self, path: &str, items: &[Located]) -> Option<Value> {
-        let mut ids = std::collections::HashSet::new();
+        let mut ids = HashSet::new();
         self.list(path, items, |walker, path, item| {
             let app = walker.app(path, item)?;
             let id = app.get("app_id").and_then(Value::as_str).unwrap_or_default();
@@ -225,9 +227,10 @@ impl Walker<'_> {
             .map(|field| (field.path.to_owned(), Value::Null))
             .collect();
         let mut sound = true;
-        for (index, (name, value)) in entries.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for (name, value) in entries {
             let path = format!("{path}.{name}");
-            if entries[..index].iter().any(|(earlier, _)| earlier == name) {
+            if !seen.insert(name) {
                 self.complain(&path, value, "given twice in the same object");
                 sound = false;
             } else if let Some(field) = keys::APP_FIELDS.iter().find(|field| field.path == name) {

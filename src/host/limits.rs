@@ -44,14 +44,9 @@ pub fn raise_limits() {
     }
 }
 
-/// Connections that the present limit of open files allows, with one shard per CPU.
+/// Connections that the present limit of open files allows beside this many shards.
 #[must_use]
-pub fn connections_by_open_files() -> usize {
-    let shards = std::thread::available_parallelism().map_or(1, usize::from);
-    connections(shards)
-}
-
-fn connections(shards: usize) -> usize {
+pub fn connections_by_open_files(shards: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let connections = files.saturating_sub(reserved(shards)).min(CONNECTIONS_ASSUMED_MAX);
     usize::try_from(connections).unwrap_or(usize::MAX)
@@ -65,7 +60,7 @@ pub(super) fn open_files(config: &Config, shards: usize) -> Finding {
     const SUBJECT: &str = "open files";
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.map_or_else(|| "unlimited".to_owned(), |files| files.to_string());
-    let allowed = connections(shards);
+    let allowed = connections_by_open_files(shards);
     let wanted = config.server.max_connections;
     let cure = "raise the limit (LimitNOFILE= of systemd, ulimit -n)";
     if allowed == 0 {

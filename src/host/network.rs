@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 /// The queue of connections that wait to be accepted, as the listeners ask for it.
-const BACKLOG: u32 = 1024;
+const BACKLOG: u32 = 4096;
 
 /// Whether the port can be had. It is tried without SO_REUSEPORT, which would share it with a server that runs already.
 pub(super) fn port(config: &Config) -> Finding {
@@ -30,9 +30,7 @@ pub(super) fn port(config: &Config) -> Finding {
 fn try_to_bind(address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    // A socket bound with SO_REUSEADDR learns only here that another one listens.
-    socket.listen(1)
+    socket.bind(&address.into())
 }
 
 pub(super) fn backlog() -> Finding {
@@ -40,7 +38,7 @@ pub(super) fn backlog() -> Finding {
     match number("/proc/sys/net/core/somaxconn") {
         Some(max) if max < BACKLOG => Finding::advice(
             SUBJECT,
-            format!("the kernel queues {max} newcomers: run sysctl net.core.somaxconn=4096 against connection storms"),
+            format!("the kernel queues {max} newcomers: for connection storms run sysctl net.core.somaxconn={BACKLOG}"),
         ),
         Some(max) => Finding::fine(SUBJECT, format!("the kernel queues up to {max} newcomers")),
         None => Finding::advice(SUBJECT, "net.core.somaxconn cannot be read"),

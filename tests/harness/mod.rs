@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod raw;
+pub mod run;
 pub mod server;
 
 pub use client::{Client, Incoming};
