@@ -62,3 +62,22 @@ fn deaf_client_does_not_hold_up_the_end() {
     assert_eq!(server.wait_for_exit().code(), Some(0));
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
 }
+
+/// While it drains, whoever asks is told so.
+#[test]
+fn draining_server_answers_503() {
+    let server = Server::start(json!({"server": {"drain_timeout_secs": 3}}));
+    // Without somebody to wait for the drain would be over at once.
+    let _deaf = raw::Raw::upgraded(server.addr);
+    let status = |request: &str| {
+        let mut raw = server.raw();
+        raw.send(request.as_bytes());
+        raw.read_answer().status
+    };
+    let ready = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(status(ready), 200);
+    server.signal(Signal::TERM);
+    harness::wait_until("the server drains", || status(ready) == 503);
+    assert_eq!(status(raw::UPGRADE), 503);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+}

@@ -262,3 +262,17 @@ fn s034_apps_do_not_meet() {
     assert_eq!(seen["room_id"], second["room_id"]);
     a.quiet();
 }
+
+/// D11, D19: a token of another app is as unknown.
+#[test]
+fn players_of_another_app_cannot_be_impersonated() {
+    let server = server();
+    let mut a = client_of(&server, "plain");
+    a.join(json!({"game_name": "foreign", "player_name": "Alice"}));
+    let (id, room, token) = (a.id.clone(), a.room.clone(), a.token.clone());
+    let mut b = client_of(&server, "other");
+    b.send_reconnect(&id, &room, &token);
+    b.expect_failure("ReconnectionFailed", "RECONNECTION_FAILED");
+    a.quiet();
+    client_of(&server, "plain").reconnect(&id, &room, &token);
+}

@@ -264,3 +264,41 @@ fn s135_members_of_a_removed_room_are_told_and_may_join_again() {
     assert_eq!(pair[1].room, pair[0].room);
     s.watch("s135", &code, "Sue");
 }
+
+/// D40.
+#[test]
+fn limit_of_zero_allows_none() {
+    let server = Server::start(json!({"rate_limit": {"max_room_creations": 0, "max_join_attempts": 0}}));
+    let mut a = server.client();
+    assert!(attempt(&mut a, json!({"game_name": "zero", "player_name": "Alice"})));
+    assert!(attempt(
+        &mut a,
+        json!({"game_name": "zero", "player_name": "Alice", "room_code": "ZERO00"})
+    ));
+    let server = Server::start(json!({"security": {"max_connections_per_ip": 0}}));
+    let mut a = server.client();
+    assert!(a.expect_error("TOO_MANY_CONNECTIONS").contains("(0/0)"));
+    a.expect_close(1008);
+}
+
+/// D22: a failed Reconnect is an attempt to join, a successful one is not.
+#[test]
+fn failed_returns_are_limited_and_successful_ones_are_not() {
+    let server = Server::start(json!({"rate_limit": {"max_join_attempts": 5, "time_window": 600}}));
+    let mut a = server.client();
+    a.create("returns", "Alice", 4);
+    for _ in 0..10 {
+        let mut back = server.client();
+        back.reconnect(&a.id, &a.room, &a.token);
+        a = back;
+    }
+    for _ in 0..5 {
+        let mut stranger = server.client();
+        stranger.send_reconnect(&a.id, &a.room, "guess");
+        stranger.expect_failure("ReconnectionFailed", "RECONNECTION_TOKEN_INVALID");
+    }
+    let mut stranger = server.client();
+    stranger.send_reconnect(&a.id, &a.room, "guess");
+    stranger.expect_failure("ReconnectionFailed", "RATE_LIMIT_EXCEEDED");
+    a.quiet();
+}

@@ -323,3 +323,21 @@ fn s099_newcomer_sees_a_started_game_if_a_seat_is_free() {
     e.send_join(json!({"game_name": "s099", "player_name": "Erin", "room_code": code}));
     e.expect_failure("RoomJoinFailed", "ROOM_FULL");
 }
+
+/// D37.
+#[test]
+fn connection_info_has_a_limit() {
+    let server = server();
+    let mut a = server.client();
+    a.create("info", "Alice", 4);
+    for (length, fits) in [(3000, true), (5000, false)] {
+        a.send(json!({
+            "type": "ProvideConnectionInfo",
+            "data": {"connection_info": {"type": "custom", "data": "x".repeat(length)}},
+        }));
+        if !fits {
+            a.expect_error("INVALID_INPUT");
+        }
+        a.quiet();
+    }
+}

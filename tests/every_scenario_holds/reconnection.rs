@@ -122,7 +122,7 @@ fn s120_wrong_token_is_refused() {
         away.token.clone(),
         String::new(),
         format!("{good}0"),
-        live.token.clone() + "x",
+        format!("x{good}"),
     ] {
         away.token = wrong;
         refused(&server, &away, "RECONNECTION_TOKEN_INVALID");
@@ -360,4 +360,32 @@ fn seat_of_a_started_game_waits() {
     back.quiet();
     members[0].expect("PlayerReconnected");
     members[0].quiet();
+}
+
+/// D20, D38: what was relayed as MessagePack is replayed as JSON.
+#[test]
+fn binary_data_is_replayed_as_json() {
+    let server = server();
+    let mut m = server.client();
+    m.authenticate(json!({"app_id": "any", "game_data_format": "message_pack"}));
+    m.create("replay", "Mia", 4);
+    let mut members = vec![m, server.client()];
+    let code = members[0].code.clone();
+    members[1].enter("replay", &code, "Joe");
+    members[0].expect("PlayerJoined");
+    let away = drop_last(&mut members);
+    members[0].send_binary(b"\x81\xa1x\x02");
+    members[0].quiet();
+    let state = server.client().reconnect(&away.id, &away.room, &away.token);
+    let data = json!({"from_player": members[0].id, "data": {"x": 2}});
+    assert_eq!(state["missed_events"], json!([{"type": "GameData", "data": data}]));
+}
+
+/// D18: the token can be kept out of the messages.
+#[test]
+fn token_may_be_switched_off() {
+    let server = Server::start(json!({"server": {"send_reconnection_token": false}}));
+    let mut a = server.client();
+    let joined = a.create("no-token", "Alice", 4);
+    assert_eq!(joined.get("reconnection_token"), None);
 }

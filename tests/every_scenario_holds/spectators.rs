@@ -15,7 +15,7 @@ fn ids(list: &Value) -> Vec<&str> {
     ids
 }
 
-fn sorted<'a>(mut ids: Vec<&'a str>) -> Vec<&'a str> {
+fn sorted(mut ids: Vec<&str>) -> Vec<&str> {
     ids.sort_unstable();
     ids
 }
