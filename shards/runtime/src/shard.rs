@@ -295,7 +295,8 @@ fn refuse_queue(listener: &std::net::TcpListener, answer: &[u8]) {
         // Whoever has gone meanwhile misses nothing.
         let _ = rustix::net::send(&stream, answer, flags);
         let _ = stream.shutdown(std::net::Shutdown::Write);
-    }
+    } // The accept that is still in the ring would keep the socket listening after the last descriptor is closed.
+    let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
 /// Logs a failed accept; says whether to wait before the next.
