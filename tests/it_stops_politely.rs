@@ -23,11 +23,13 @@ fn stops(signal: Signal) {
     for client in &mut clients {
         client.quiet();
     }
-    // One that has sent half a frame and one that has sent half a request.
+    // One that has sent half a frame and one that has sent half a request, both accepted before the end begins.
+    let fds = server.fd_count();
     let mut half_frame = raw::Raw::upgraded(server.addr);
     half_frame.send(&raw::text("0123456789")[..6]);
     let mut half_request = server.raw();
     half_request.send(b"GET /v2/ws HTTP/1.1\r\nHost:");
+    harness::wait_until("both are accepted", || server.fd_count() >= fds + 2);
     let begin = Instant::now();
     server.signal(signal);
     for client in &mut clients {
