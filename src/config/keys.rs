@@ -283,7 +283,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("protocol.max_players_limit", Integer(1, 255), "100", "players").doc(
         "Most seats that a client may ask for.",
-        "Each player receives what every other one sends: traffic grows with the square. More than 100 needs a larger `websocket.max_outbound_bytes`.",
+        "Each player receives what every other one sends: traffic grows with the square. Beyond about 150 it takes a larger `websocket.max_outbound_bytes`.",
     ),
     key("protocol.enable_message_pack_game_data", Bool, "true", "").doc(
         "Whether clients may choose binary game data in MessagePack.",
