@@ -54,6 +54,22 @@ pub enum Step {
         wrong_token: bool,
     },
     Wait(u16),
+    /// Verdicts wait, or come again.
+    HoldVerdicts(bool),
+    /// Sessions between shards wait, or arrive again.
+    HoldMoves(bool),
+    /// The oldest verdict that waits comes.
+    Answer,
+}
+
+/// Steps among which verdicts and moving sessions take their time.
+pub fn raced_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => step(),
+        1 => any::<bool>().prop_map(Step::HoldVerdicts),
+        1 => prop::bool::weighted(0.3).prop_map(Step::HoldMoves),
+        3 => Just(Step::Answer),
+    ]
 }
 
 pub fn step() -> impl Strategy<Value = Step> {
@@ -208,6 +224,8 @@ impl Run {
                 ];
                 world.send_text(self.ids[client], junk[usize::from(which) % junk.len()]);
             }
+            // The frames of who waits are not looked at.
+            Step::Oversize(client) if world.is_waiting(self.ids[client]) => {}
             Step::Oversize(client) => world.oversize(self.ids[client], Form::Text, 70_000),
             Step::Drop(client) => {
                 world.drop_client(self.ids[client]);
@@ -237,6 +255,17 @@ impl Run {
                     world.send(self.ids[client], message);
                 }
             }
+            Step::HoldVerdicts(hold) => {
+                world.hold_verdicts = hold;
+                world.settle();
+            }
+            Step::HoldMoves(hold) => {
+                world.hold_moves = hold;
+                world.settle();
+            }
+            Step::Answer => {
+                world.answer();
+            }
             Step::Wait(milliseconds) => world.advance(Duration::from_millis(u64::from(milliseconds))),
         }
         None
@@ -244,6 +273,9 @@ impl Run {
 
     /// Everybody goes, and every time limit passes.
     pub fn finish(&mut self) {
+        self.world.hold_verdicts = false;
+        self.world.hold_moves = false;
+        self.world.settle();
         for id in 0..self.world.clients.len() {
             self.world.drop_client(id);
         }
