@@ -10,7 +10,9 @@ use rand::{SeedableRng, TryRng};
 use signal_fish_core::admission::Admission;
 use signal_fish_core::engine::{Engine, Routing, ShardIndex};
 use signal_fish_core::ws;
-use signal_fish_runtime::{Batching, Mail, Mailbox, Options, Request, ShardPlan, ShardThread, listen, listen_again, mailbox};
+use signal_fish_runtime::{
+    Batching, Mail, Mailbox, Options, Request, ShardPlan, ShardThread, listen, listen_again, mailbox,
+};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -83,14 +85,18 @@ impl Server {
         let address = listeners[0].local_addr().map_err(StartError::Shard)?;
 
         let mut seed = <StdRng as SeedableRng>::Seed::default();
-        SysRng.try_fill_bytes(&mut seed).map_err(|error| StartError::Random(error.to_string()))?;
+        SysRng
+            .try_fill_bytes(&mut seed)
+            .map_err(|error| StartError::Random(error.to_string()))?;
         let mut random = StdRng::from_seed(seed);
         let routing = Routing::new(shard_count(count), &mut random);
 
         let limits = config.admission_limits();
         let connections_max = limits.connections_max;
         let (control, requests) = unbounded();
-        let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox(connections_max + SLOTS_SPARE + count)).unzip();
+        let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..count)
+            .map(|_| mailbox(connections_max + SLOTS_SPARE + count))
+            .unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
@@ -107,8 +113,15 @@ impl Server {
             .spawn(move || plane.run())
             .map_err(StartError::Shard)?;
 
-        let mut handle =
-            ServerHandle { address, cpus: cpus.clone(), mailboxes, control, totals, shards: Vec::new(), control_thread };
+        let mut handle = ServerHandle {
+            address,
+            cpus: cpus.clone(),
+            mailboxes,
+            control,
+            totals,
+            shards: Vec::new(),
+            control_thread,
+        };
         let (started, starts) = bounded(count);
         let options = options(config, connections_max);
         let settings = Arc::new(config.engine_settings());
@@ -214,7 +227,10 @@ impl ServerHandle {
 
 fn options(config: &Config, connections_max: usize) -> Options {
     Options {
-        codec: ws::Limits { message_bytes_max: config.security.max_message_size, discard_bytes_max: DISCARD_BYTES_MAX },
+        codec: ws::Limits {
+            message_bytes_max: config.security.max_message_size,
+            discard_bytes_max: DISCARD_BYTES_MAX,
+        },
         outbound_bytes_max: config.websocket.max_outbound_bytes,
         batching: config.websocket.enable_batching.then_some(Batching {
             messages_max: u32::try_from(config.websocket.batch_size).unwrap_or(u32::MAX),
@@ -233,16 +249,31 @@ fn shard_count(count: usize) -> u16 {
 
 /// One CPU per shard; `None` for shards that are not pinned.
 pub(crate) fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartError> {
-    let available: Vec<usize> =
-        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
+    let available: Vec<usize> = core_affinity::get_core_ids()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|core| core.id)
+        .collect();
     if let Some(&missing) = config.shards.cpus.iter().find(|cpu| !available.contains(cpu)) {
         return Err(StartError::Cpu(missing));
     }
-    let chosen = if config.shards.cpus.is_empty() { available } else { config.shards.cpus.clone() };
-    let count = if config.shards.count == 0 { chosen.len().max(1) } else { config.shards.count };
+    let chosen = if config.shards.cpus.is_empty() {
+        available
+    } else {
+        config.shards.cpus.clone()
+    };
+    let count = if config.shards.count == 0 {
+        chosen.len().max(1)
+    } else {
+        config.shards.count
+    };
     if !config.shards.pin || count > chosen.len() {
         if config.shards.pin {
-            tracing::warn!(shards = count, cpus = chosen.len(), "more shards than CPUs: shards run unpinned");
+            tracing::warn!(
+                shards = count,
+                cpus = chosen.len(),
+                "more shards than CPUs: shards run unpinned"
+            );
         }
         return Ok(vec![None; count]);
     }

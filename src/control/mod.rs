@@ -32,7 +32,13 @@ impl ControlPlane {
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
-        Self { admission, mailboxes, requests, start, totals }
+        Self {
+            admission,
+            mailboxes,
+            requests,
+            start,
+            totals,
+        }
     }
 
     /// Serves until [`Request::Stop`].

@@ -16,7 +16,13 @@ pub struct Answer {
 
 impl Answer {
     fn new(status: &'static str, content_type: &'static str, body: impl Into<String>) -> Self {
-        Self { status, content_type, extra_headers: String::new(), body: body.into(), send_body: true }
+        Self {
+            status,
+            content_type,
+            extra_headers: String::new(),
+            body: body.into(),
+            send_body: true,
+        }
     }
 
     /// Adds header lines, each ended with CRLF.
@@ -36,7 +42,13 @@ impl Answer {
     /// The bytes to send.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
-        let Self { status, content_type, extra_headers, body, send_body } = self;
+        let Self {
+            status,
+            content_type,
+            extra_headers,
+            body,
+            send_body,
+        } = self;
         let length = body.len();
         let shown = if send_body { body.as_str() } else { "" };
         format!(
@@ -100,7 +112,11 @@ pub fn head_timeout() -> Answer {
 /// The head has too many bytes or headers.
 #[must_use]
 pub fn head_too_large() -> Answer {
-    Answer::new("431 Request Header Fields Too Large", TEXT, "The request head is over 8 KiB or 64 headers.")
+    Answer::new(
+        "431 Request Header Fields Too Large",
+        TEXT,
+        "The request head is over 8 KiB or 64 headers.",
+    )
 }
 
 /// The server shuts down.

@@ -11,8 +11,17 @@ impl Origins {
     /// From the configured text: `*`, or a comma-separated list.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let listed: Vec<String> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
-        if listed.iter().any(|item| item == "*") { Self::Any } else { Self::Listed(listed) }
+        let listed: Vec<String> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if listed.iter().any(|item| item == "*") {
+            Self::Any
+        } else {
+            Self::Listed(listed)
+        }
     }
 
     /// Whether `origin` may upgrade and read.
@@ -47,7 +56,11 @@ mod tests {
         let origins = Origins::parse(" https://a.example , https://b.example");
         assert!(origins.allows("https://a.example"));
         assert!(!origins.allows("https://c.example"));
-        assert!(origins.headers_for(Some("https://b.example")).contains("allow-origin: https://b.example\r\n"));
+        assert!(
+            origins
+                .headers_for(Some("https://b.example"))
+                .contains("allow-origin: https://b.example\r\n")
+        );
         assert!(!origins.headers_for(Some("https://c.example")).contains("allow-origin"));
         assert!(!origins.headers_for(None).contains("allow-origin"));
     }

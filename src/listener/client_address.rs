@@ -22,7 +22,11 @@ impl TrustedProxies {
             return client;
         }
         let forwarded_for = head.all("x-forwarded-for").rev().flat_map(|value| value.rsplit(','));
-        let forwarded = head.all("forwarded").rev().flat_map(|value| value.rsplit(',')).map(for_parameter);
+        let forwarded = head
+            .all("forwarded")
+            .rev()
+            .flat_map(|value| value.rsplit(','))
+            .map(for_parameter);
         let hops: Box<dyn Iterator<Item = &str>> = if head.header("x-forwarded-for").is_some() {
             Box::new(forwarded_for)
         } else {
@@ -56,7 +60,10 @@ fn for_parameter(element: &str) -> &str {
 /// An address as proxies write it: bare, with a port, in brackets, in quotes.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim().trim_matches('"');
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
     bare.parse::<IpAddr>()
         .or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()))
         .ok()
@@ -73,25 +80,43 @@ mod tests {
         let bytes = format!("GET / HTTP/1.1\r\n{header_lines}\r\n");
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let head = Head::parse(bytes.as_bytes(), &mut headers).expect("a head");
-        proxies.client_address(peer.parse().expect("an address"), &head).to_string()
+        proxies
+            .client_address(peer.parse().expect("an address"), &head)
+            .to_string()
     }
 
     #[test]
     fn headers_of_strangers_are_not_believed() {
         assert_eq!(address(&[], "10.0.0.1", "X-Forwarded-For: 1.2.3.4\r\n"), "10.0.0.1");
-        assert_eq!(address(&["10.1.0.0/16"], "10.0.0.1", "X-Forwarded-For: 1.2.3.4\r\n"), "10.0.0.1");
+        assert_eq!(
+            address(&["10.1.0.0/16"], "10.0.0.1", "X-Forwarded-For: 1.2.3.4\r\n"),
+            "10.0.0.1"
+        );
     }
 
     #[test]
     fn the_rightmost_untrusted_address_counts() {
         let trusted = ["10.0.0.0/8"];
-        assert_eq!(address(&trusted, "10.0.0.1", "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.0.0.2\r\n"), "1.2.3.4");
         assert_eq!(
-            address(&trusted, "10.0.0.1", "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 1.2.3.4:5678\r\n"),
+            address(&trusted, "10.0.0.1", "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.0.0.2\r\n"),
             "1.2.3.4"
         );
-        assert_eq!(address(&trusted, "10.0.0.1", "X-Forwarded-For: 10.0.0.3, 10.0.0.2\r\n"), "10.0.0.3");
-        assert_eq!(address(&trusted, "10.0.0.1", "X-Forwarded-For: 1.1.1.1, unknown\r\n"), "10.0.0.1");
+        assert_eq!(
+            address(
+                &trusted,
+                "10.0.0.1",
+                "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 1.2.3.4:5678\r\n"
+            ),
+            "1.2.3.4"
+        );
+        assert_eq!(
+            address(&trusted, "10.0.0.1", "X-Forwarded-For: 10.0.0.3, 10.0.0.2\r\n"),
+            "10.0.0.3"
+        );
+        assert_eq!(
+            address(&trusted, "10.0.0.1", "X-Forwarded-For: 1.1.1.1, unknown\r\n"),
+            "10.0.0.1"
+        );
         assert_eq!(address(&trusted, "10.0.0.1", ""), "10.0.0.1");
     }
 
@@ -99,15 +124,29 @@ mod tests {
     fn the_standard_header_is_read_too() {
         let trusted = ["10.0.0.0/8", "::1/128"];
         assert_eq!(
-            address(&trusted, "::1", "Forwarded: for=6.6.6.6, for=\"[2001:db8::7]:4711\";proto=https\r\n"),
+            address(
+                &trusted,
+                "::1",
+                "Forwarded: for=6.6.6.6, for=\"[2001:db8::7]:4711\";proto=https\r\n"
+            ),
             "2001:db8::7"
         );
-        assert_eq!(address(&trusted, "10.0.0.1", "Forwarded: proto=http; For=192.0.2.60\r\n"), "192.0.2.60");
+        assert_eq!(
+            address(&trusted, "10.0.0.1", "Forwarded: proto=http; For=192.0.2.60\r\n"),
+            "192.0.2.60"
+        );
     }
 
     #[test]
     fn mapped_addresses_are_the_old_ones() {
         assert_eq!(address(&[], "::ffff:1.2.3.4", ""), "1.2.3.4");
-        assert_eq!(address(&["10.0.0.0/8"], "::ffff:10.0.0.1", "X-Forwarded-For: ::ffff:9.9.9.9\r\n"), "9.9.9.9");
+        assert_eq!(
+            address(
+                &["10.0.0.0/8"],
+                "::ffff:10.0.0.1",
+                "X-Forwarded-For: ::ffff:9.9.9.9\r\n"
+            ),
+            "9.9.9.9"
+        );
     }
 }

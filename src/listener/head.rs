@@ -27,7 +27,10 @@ pub(super) enum HeadError {
 /// not to hold it, so that a head that trickles in costs linear time.
 pub(super) fn find_end(bytes: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(3);
-    bytes[from..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4)
+    bytes[from..]
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .map(|at| from + at + 4)
 }
 
 /// Whether the bytes can still become a request: what comes before the first space is a method.
@@ -77,7 +80,9 @@ impl<'a> Head<'a> {
 
     /// Whether a comma-separated header contains this token, in any case.
     pub(crate) fn lists(&self, name: &str, token: &str) -> bool {
-        self.all(name).flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+        self.all(name)
+            .flat_map(|value| value.split(','))
+            .any(|item| item.trim().eq_ignore_ascii_case(token))
     }
 }
 

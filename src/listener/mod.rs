@@ -27,7 +27,11 @@ pub struct HttpAcceptor {
 /// What becomes of a request.
 enum Outcome {
     Answer(Answer),
-    Upgrade { answer: Vec<u8>, ip: IpAddr, hint: Option<Box<Hint>> },
+    Upgrade {
+        answer: Vec<u8>,
+        ip: IpAddr,
+        hint: Option<Box<Hint>>,
+    },
 }
 
 impl Acceptor for HttpAcceptor {
@@ -49,7 +53,11 @@ impl Acceptor for HttpAcceptor {
             }
             Outcome::Upgrade { answer, ip, hint } => {
                 incoming.respond(&answer);
-                Some(Upgraded { ip, unread: bytes, hint })
+                Some(Upgraded {
+                    ip,
+                    unread: bytes,
+                    hint,
+                })
             }
         }
     }
@@ -60,14 +68,15 @@ impl Acceptor for HttpAcceptor {
 }
 
 /// Reads until the head is complete and returns its length; `None` when the client went away.
-async fn read_head<H: Handler>(
-    incoming: &mut Incoming<'_, H>,
-    bytes: &mut Vec<u8>,
-) -> Result<Option<usize>, Answer> {
+async fn read_head<H: Handler>(incoming: &mut Incoming<'_, H>, bytes: &mut Vec<u8>) -> Result<Option<usize>, Answer> {
     let mut searched = 0_usize;
     loop {
         if let Some(length) = head::find_end(bytes, searched) {
-            return if length > HEAD_BYTES_MAX { Err(http::head_too_large()) } else { Ok(Some(length)) };
+            return if length > HEAD_BYTES_MAX {
+                Err(http::head_too_large())
+            } else {
+                Ok(Some(length))
+            };
         }
         if bytes.len() > HEAD_BYTES_MAX {
             return Err(http::head_too_large());
@@ -99,7 +108,11 @@ impl HttpAcceptor {
         match outcome {
             Outcome::Answer(answer) => {
                 let answer = answer.with_headers(self.origins.headers_for(head.header("origin")));
-                Outcome::Answer(if head.method == "HEAD" { answer.without_body() } else { answer })
+                Outcome::Answer(if head.method == "HEAD" {
+                    answer.without_body()
+                } else {
+                    answer
+                })
             }
             upgrade @ Outcome::Upgrade { .. } => upgrade,
         }
@@ -125,7 +138,11 @@ impl HttpAcceptor {
                 Err(answer) => answer,
                 Ok(answer) => {
                     let ip = self.trusted_proxies.client_address(peer, head);
-                    return Outcome::Upgrade { answer, ip, hint: upgrade::hint(head.query) };
+                    return Outcome::Upgrade {
+                        answer,
+                        ip,
+                        hint: upgrade::hint(head.query),
+                    };
                 }
             },
         })

@@ -19,7 +19,10 @@ pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answe
     if head.version != 1 || head.method != "GET" {
         return Err(http::bad_request("A WebSocket upgrade needs GET and HTTP/1.1"));
     }
-    if !head.header("sec-websocket-version").is_some_and(|version| version.trim() == "13") {
+    if !head
+        .header("sec-websocket-version")
+        .is_some_and(|version| version.trim() == "13")
+    {
         let answer = http::bad_request("`Sec-WebSocket-Version` header did not include '13'");
         return Err(answer.with_headers("sec-websocket-version: 13\r\n"));
     }
@@ -27,7 +30,9 @@ pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answe
         return Err(http::bad_request("`Sec-WebSocket-Key` header missing"));
     };
     if !is_key(key) {
-        return Err(http::bad_request("`Sec-WebSocket-Key` header is not 16 bytes in base64"));
+        return Err(http::bad_request(
+            "`Sec-WebSocket-Key` header is not 16 bytes in base64",
+        ));
     }
     if let Some(origin) = head.header("origin")
         && !origins.allows(origin)
@@ -46,7 +51,10 @@ pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answe
 fn is_key(key: &str) -> bool {
     key.len() == 24
         && key.ends_with("==")
-        && key.bytes().take(22).all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+        && key
+            .bytes()
+            .take(22)
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// The room that the URL names with `game_name` and `room_code`. A hint that is incomplete is no hint.
@@ -61,7 +69,10 @@ pub(super) fn hint(query: Option<&str>) -> Option<Box<Hint>> {
             _ => {}
         }
     }
-    let hint = Hint { game_name: game_name?, room_code: room_code? };
+    let hint = Hint {
+        game_name: game_name?,
+        room_code: room_code?,
+    };
     (hint.game_name.len() <= HINT_BYTES_MAX && hint.room_code.len() <= HINT_BYTES_MAX).then(|| Box::new(hint))
 }
 
@@ -74,7 +85,10 @@ mod tests {
         assert_eq!(hint(None), None);
         assert_eq!(hint(Some("room_code=ABC123")), None);
         let found = hint(Some("x=1&room_code=abc123&game_name=my%20game")).expect("both are there");
-        assert_eq!((found.game_name.as_str(), found.room_code.as_str()), ("my game", "abc123"));
+        assert_eq!(
+            (found.game_name.as_str(), found.room_code.as_str()),
+            ("my game", "abc123")
+        );
     }
 
     #[test]

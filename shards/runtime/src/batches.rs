@@ -71,7 +71,10 @@ mod tests {
     #[test]
     fn what_waits_is_released_in_order_and_together() {
         let slot = |index| Slot { index, generation: 0 };
-        let mut batches = Batches { window: MAX, ..Batches::default() };
+        let mut batches = Batches {
+            window: MAX,
+            ..Batches::default()
+        };
         batches.wait(slot(1), Duration::from_millis(100));
         batches.wait(slot(2), Duration::from_millis(110));
         assert_eq!(batches.release_at, Some(Duration::from_millis(116)));

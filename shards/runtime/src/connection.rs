@@ -266,7 +266,9 @@ impl Connection {
     fn violated<H: Handler>(slot: Slot, state: &mut State<H>, violation: Violation) {
         let now = state.table.now();
         state.handler.violated(now, slot, violation, &mut state.table);
-        state.table.close_with(slot, Some(violation.close_code()), violation.reason());
+        state
+            .table
+            .close_with(slot, Some(violation.close_code()), violation.reason());
         state.settle();
     }
 

@@ -24,7 +24,10 @@ pub(crate) async fn flush_turns<H: Handler>(shard: Rc<Shard<H>>) {
             match table.batch_due() {
                 None => window = None,
                 Some(after) => {
-                    if Pin::new(window.get_or_insert_with(|| Timer::new(after))).poll(cx).is_ready() {
+                    if Pin::new(window.get_or_insert_with(|| Timer::new(after)))
+                        .poll(cx)
+                        .is_ready()
+                    {
                         window = None;
                         table.release_batches();
                     }

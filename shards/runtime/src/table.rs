@@ -443,7 +443,9 @@ impl Table {
 
     /// When the outboxes that wait for more are sent.
     pub(crate) fn batch_due(&self) -> Option<Duration> {
-        self.batches.release_at.map(|at| at.saturating_sub(self.clock.read().monotonic))
+        self.batches
+            .release_at
+            .map(|at| at.saturating_sub(self.clock.read().monotonic))
     }
 
     /// The window is over: everything that waited is sent.

@@ -48,7 +48,10 @@ impl Work {
         let thread = Duration::try_from(spent).unwrap_or_default();
         let passed = now.saturating_sub(self.measured_at).as_secs_f64();
         let worked = thread.saturating_sub(self.thread).as_secs_f64();
-        *self = Self { measured_at: now, thread };
+        *self = Self {
+            measured_at: now,
+            thread,
+        };
         if passed > 0.0 { (worked / passed).min(1.0) } else { 0.0 }
     }
 }
