@@ -1,0 +1,49 @@
+//! What the control plane does with an ask, and with what comes back.
+
+use super::Path;
+use crate::fixture::{GAME, Sequence, open_limits};
+use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
+use signal_fish_core::engine::Routing;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// Addresses that ask in turn.
+const ADDRESSES: u32 = 1000;
+
+pub(super) fn paths() -> Vec<Path> {
+    vec![
+        Path::new("admission/join", decide(|ip| Ask::Join { ip })),
+        Path::new("admission/connect_and_end", decide(|ip| Ask::Connect { ip })),
+        Path::new(
+            "admission/open_room_and_end",
+            decide(|ip| Ask::OpenRoom {
+                ip,
+                app: None,
+                game: GAME.into(),
+            }),
+        ),
+    ]
+}
+
+fn decide(ask: impl Fn(IpAddr) -> Ask + 'static) -> impl FnMut() {
+    let hashing = Routing::new(1, &mut Sequence::new(1)).hashing();
+    let mut admission = Admission::new(open_limits(), hashing);
+    let now = Duration::from_secs(1);
+    let mut turn = 0;
+    let mut step = move || {
+        turn = (turn + 1) % ADDRESSES;
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + turn));
+        match admission.decide(now, black_box(ask(ip))) {
+            Verdict::Admitted => {}
+            Verdict::Connected(ticket) => admission.give_back(Notice::ConnectionEnded(ticket)),
+            Verdict::RoomOpened(permit) => admission.give_back(Notice::RoomEnded(permit)),
+            Verdict::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    };
+    // Every address is known from here on.
+    for _ in 0..ADDRESSES {
+        step();
+    }
+    step
+}
