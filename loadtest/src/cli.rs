@@ -161,7 +161,12 @@ impl Arguments {
             away: seconds("--away", self.away)?,
             at_once: self.at_once,
             ramp: seconds("--ramp", self.ramp)?,
-            warm_up: seconds("--warm-up", self.warm_up)?,
+            // A fixed amount of work is measured from its first session on.
+            warm_up: if self.sessions > 0 {
+                Duration::ZERO
+            } else {
+                seconds("--warm-up", self.warm_up)?
+            },
             duration: seconds("--duration", self.duration)?,
             threads: self.threads,
             server_pid: self.server_pid,

@@ -53,7 +53,8 @@ fn carry_out(arguments: &cli::Arguments) -> Result<bool, String> {
     if arguments.html.is_some() {
         write(arguments.html.as_deref(), &html::page(&report))?;
     }
-    Ok(report.messages.is_clean() && report.connections.failed == 0 && report.connections.lost == 0)
+    let failed = report.connections.failed + report.connections.lost + report.failed;
+    Ok(report.messages.is_clean() && failed == 0)
 }
 
 /// Set by the first SIGINT or SIGTERM; the second ends the process.
