@@ -1,5 +1,6 @@
 //! What a run found out, in figures that can be written down.
 
+pub mod chart;
 pub mod html;
 pub mod text;
 
