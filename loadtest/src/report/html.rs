@@ -5,7 +5,8 @@ use super::text::{bytes, grouped, milliseconds, rounded};
 use super::{LatencyReport, Report};
 use std::fmt::Write as _;
 
-const STYLE: &str = "
+/// Look of our pages on screen and paper.
+pub const STYLE: &str = "
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 900px; margin: 2.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
