@@ -10,10 +10,11 @@ use std::time::Duration;
 ///
 /// Loads: relay (rooms whose players send data), spectate (the same with spectators), lobby (whole sessions from join to
 /// start), churn (connect, join, leave, close), reconnect (storms of players that drop and return), idle (connections that
-/// do nothing), mix (relay, lobby, churn and idle together), floor (no server: bare TCP sends to as many sockets).
+/// do nothing), mix (relay, lobby, churn and idle together), floor (no server: bare TCP sends to as many sockets);
+/// compare (no load: sets the reports in a folder side by side).
 #[derive(FromArgs)]
 pub(crate) struct Arguments {
-    /// relay, spectate, lobby, churn, reconnect, idle, mix or floor
+    /// relay, spectate, lobby, churn, reconnect, idle, mix, floor or compare
     #[argh(positional)]
     pub(crate) load: String,
     /// server, ws://host[:port][/path] (default ws://127.0.0.1:3536/v2/ws)
@@ -46,6 +47,9 @@ pub(crate) struct Arguments {
     /// seconds of measured load (default 10)
     #[argh(option, default = "10.0")]
     duration: f64,
+    /// seconds to wait for outstanding deliveries at the end (default 5)
+    #[argh(option, default = "5.0")]
+    drain: f64,
     /// threads of the generator; rooms are split among them (default 1)
     #[argh(option, default = "1")]
     threads: usize,
@@ -100,6 +104,12 @@ pub(crate) struct Arguments {
     /// floor: processor of the receiving thread
     #[argh(option)]
     receive_cpu: Option<usize>,
+    /// compare: folder with reports named measure__server__round.json
+    #[argh(option)]
+    results: Option<String>,
+    /// compare: write the tables to this file
+    #[argh(option)]
+    pub(crate) markdown: Option<String>,
     /// write the whole report to this file as JSON
     #[argh(option)]
     pub(crate) json: Option<String>,
@@ -109,6 +119,12 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    pub(crate) fn results(&self) -> Result<&str, String> {
+        self.results
+            .as_deref()
+            .ok_or_else(|| "compare needs --results".to_owned())
+    }
+
     pub(crate) fn find_limit(&self) -> Option<f64> {
         self.find_limit
     }
@@ -161,8 +177,14 @@ impl Arguments {
             away: seconds("--away", self.away)?,
             at_once: self.at_once,
             ramp: seconds("--ramp", self.ramp)?,
-            warm_up: seconds("--warm-up", self.warm_up)?,
+            // A fixed amount of work is measured from its first session on.
+            warm_up: if self.sessions > 0 {
+                Duration::ZERO
+            } else {
+                seconds("--warm-up", self.warm_up)?
+            },
             duration: seconds("--duration", self.duration)?,
+            drain: seconds("--drain", self.drain)?,
             threads: self.threads,
             server_pid: self.server_pid,
             ..Plan::new(load, Target::parse(&self.url)?)

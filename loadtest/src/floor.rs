@@ -148,11 +148,8 @@ fn drain(receivers: &[TcpStream], done: &AtomicBool) -> std::io::Result<()> {
         let _ = epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout));
         for event in &events {
             // The index was a usize when it went in.
-            let _ = rustix::net::recv(
-                &receivers[event.data.u64() as usize],
-                &mut buffer[..],
-                RecvFlags::empty(),
-            );
+            let index = usize::try_from(event.data.u64()).unwrap_or(0);
+            let _ = rustix::net::recv(&receivers[index], &mut buffer[..], RecvFlags::empty());
         }
     }
     Ok(())

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_masked_frame_is_what_tungstenite_reads() {
         for length in [0_usize, 1, 7, 8, 125, 126, 65_535, 65_536] {
-            let payload: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
+            let payload: Vec<u8> = (0..length).map(|index| u8::try_from(index % 251).unwrap()).collect();
             let mut out = Vec::new();
             Masks::new(9).write_binary(&payload, &mut out);
             let mut cursor = Cursor::new(&out);

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounting;
+pub mod comparison;
 pub mod control;
 pub mod floor;
 pub mod frame;

@@ -6,7 +6,7 @@ mod output;
 
 use signal_fish_loadtest::limit::find_limit;
 use signal_fish_loadtest::report::{Report, html, text};
-use signal_fish_loadtest::{floor, run};
+use signal_fish_loadtest::{comparison, floor, run};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,6 +28,12 @@ fn carry_out(arguments: &cli::Arguments) -> Result<bool, String> {
         let found = floor::measure(&arguments.floor())?;
         output::line(&found.summary());
         return write(arguments.json.as_deref(), &found.to_json()).map(|()| true);
+    }
+    if arguments.load == "compare" {
+        let found = comparison::compare(std::path::Path::new(arguments.results()?))?;
+        output::line(&found.markdown);
+        write(arguments.markdown.as_deref(), &found.markdown)?;
+        return write(arguments.html.as_deref(), &found.page).map(|()| true);
     }
     let plan = arguments.plan()?;
     let stop = stop_flag()?;
@@ -53,7 +59,8 @@ fn carry_out(arguments: &cli::Arguments) -> Result<bool, String> {
     if arguments.html.is_some() {
         write(arguments.html.as_deref(), &html::page(&report))?;
     }
-    Ok(report.messages.is_clean() && report.connections.failed == 0 && report.connections.lost == 0)
+    let failed = report.connections.failed + report.connections.lost + report.failed;
+    Ok(report.messages.is_clean() && failed == 0)
 }
 
 /// Set by the first SIGINT or SIGTERM; the second ends the process.

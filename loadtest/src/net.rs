@@ -75,7 +75,7 @@ struct Connection {
     socket: OwnedFd,
     stage: Stage,
     owner: u8,
-    tag: u64,
+    tag: usize,
     /// Bytes received that are not a whole frame yet.
     partial: Vec<u8>,
     /// A message whose final frame has not come.
@@ -103,7 +103,7 @@ pub struct Net {
     free: Vec<u32>,
     dirty: Vec<ConnectionId>,
     /// Ended outside of their own event; told at the end of the turn.
-    ended: Vec<(ConnectionId, u8, u64, End)>,
+    ended: Vec<(ConnectionId, u8, usize, End)>,
     masks: Masks,
     owner: u8,
     next_sweep_ns: u64,
@@ -171,7 +171,7 @@ impl Net {
     ///
     /// # Errors
     /// A sentence on why not even a socket could be made, such as the limit of open files.
-    pub fn open(&mut self, tag: u64) -> Result<ConnectionId, String> {
+    pub fn open(&mut self, tag: usize) -> Result<ConnectionId, String> {
         let socket = self.connect().map_err(|error| match error {
             Errno::MFILE | Errno::NFILE => {
                 "the generator ran out of file descriptors: raise `ulimit -n` where it runs".to_owned()
@@ -269,7 +269,7 @@ impl Net {
         };
         let timeout = rustix::event::Timespec {
             tv_sec: 0,
-            tv_nsec: i64::try_from(wait_ns).unwrap_or(0).into(),
+            tv_nsec: i64::try_from(wait_ns).unwrap_or(0),
         };
         let mut events = std::mem::take(&mut self.events);
         events.clear();
@@ -434,10 +434,8 @@ impl Net {
 
     fn on_readiness(&mut self, handlers: &mut [Box<dyn Scenario + '_>], event: epoll::Event) {
         let (data, flags) = (event.data.u64(), event.flags);
-        let id = ConnectionId {
-            index: (data & u64::from(u32::MAX)) as u32,
-            generation: (data >> 32) as u32,
-        };
+        let [generation, index] = [data >> 32, data & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(0));
+        let id = ConnectionId { index, generation };
         let Some(connection) = self.connection(id) else { return };
         if connection.stage == Stage::Connecting {
             self.on_connected(id);
@@ -571,7 +569,7 @@ impl Net {
     fn on_fragment(
         &mut self,
         handler: &mut Box<dyn Scenario + '_>,
-        (id, tag): (ConnectionId, u64),
+        (id, tag): (ConnectionId, usize),
         kind: Data,
         is_final: bool,
         payload: &[u8],

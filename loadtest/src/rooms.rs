@@ -287,7 +287,7 @@ impl Rooms {
     fn connect(&mut self, net: &mut Net, seat: usize, due_ns: u64) {
         self.counts.attempted += 1;
         self.seats[seat].due_ns = due_ns;
-        match net.open(seat as u64) {
+        match net.open(seat) {
             Ok(id) => {
                 self.seats[seat].connection = Some(id);
                 self.seats[seat].stage = Stage::Connecting;
@@ -418,7 +418,7 @@ impl Rooms {
         self.seats[seat].stage = Stage::Outside;
         self.settle(seat);
         let room = seat / self.seats_per_room;
-        if seat % self.seats_per_room == 0 && self.rooms[room].code.is_none() && self.joins {
+        if seat.is_multiple_of(self.seats_per_room) && self.rooms[room].code.is_none() && self.joins {
             // Without a creator there is no code to wait for.
             for other in seat + 1..seat + self.seats_per_room {
                 if self.seats.get(other).is_some_and(|other| other.stage != Stage::Outside) {

@@ -49,6 +49,8 @@ pub struct Run {
     pub refusals: Refusals,
     /// Sessions, cycles or returns completed.
     pub completed: u64,
+    /// Sessions, cycles or returns that failed or did not end in time.
+    pub failed: u64,
     /// How much later than due messages were handed to the kernel.
     pub lag: Option<Latency>,
     /// Samples over the whole run.
@@ -85,7 +87,7 @@ pub fn run(plan: &Plan, stop: &AtomicBool, watch: &mut dyn FnMut(&Sample)) -> Re
     let gate = Arc::new(Gate::new(plan.threads * loads_per_thread(plan.load)));
     let published: Vec<_> = (0..plan.threads).map(|_| Published::default()).collect();
     // Tells runs apart that follow each other on the same server.
-    let tag = (std::process::id() as u16).wrapping_mul(257) ^ epoch_tag();
+    let tag = run_tag();
     // The first is taken before any connection, so that the server's memory at rest is known.
     let mut samples = vec![take_sample(&plan, epoch, &gate, &published)];
     let outcomes = std::thread::scope(|scope| {
@@ -229,6 +231,7 @@ fn gather(
         connections: ConnectionCounts::default(),
         refusals: Refusals::default(),
         completed: 0,
+        failed: 0,
         lag: None,
         samples,
         measured_s,
@@ -238,7 +241,7 @@ fn gather(
         for latency in outcome
             .latencies
             .into_iter()
-            .filter(|latency| latency.total().len() > 0)
+            .filter(|latency| !latency.total().is_empty())
         {
             match run.latencies.iter_mut().find(|known| known.name == latency.name) {
                 Some(known) => known.add(&latency),
@@ -253,14 +256,16 @@ fn gather(
         run.connections.add(&outcome.connections);
         run.refusals.add(&outcome.refusals);
         run.completed += outcome.completed;
+        run.failed += outcome.failed;
     }
     run
 }
 
-/// Sixteen bits of the wall clock, in units of about a millisecond.
-fn epoch_tag() -> u16 {
+/// Sixteen bits of process id and wall clock, in units of about a millisecond.
+fn run_tag() -> u16 {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
-    (since.as_millis() & 0xffff) as u16
+    let [.., high, low] = (since.as_millis() ^ u128::from(std::process::id() << 5)).to_be_bytes();
+    u16::from_be_bytes([high, low])
 }

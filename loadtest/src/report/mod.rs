@@ -1,12 +1,13 @@
 //! What a run found out, in figures that can be written down.
 
+pub mod chart;
 pub mod html;
 pub mod text;
 
 use crate::accounting::Counts;
 use crate::host::Host;
 use crate::latency::Latency;
-use crate::plan::Plan;
+use crate::plan::{Load, Plan};
 use crate::refusal::Refusal;
 use crate::rooms::ConnectionCounts;
 use crate::run::{Run, Sample};
@@ -38,6 +39,8 @@ pub struct Report {
     pub connections: ConnectionCounts,
     /// Sessions, cycles or returns completed.
     pub completed: u64,
+    /// Sessions, cycles or returns that failed or did not end in time.
+    pub failed: u64,
     /// All messages together.
     pub messages: Counts,
     /// Messages sent and deliveries made per second of the measured part.
@@ -160,7 +163,7 @@ pub struct ServerUse {
     pub resident_max_bytes: u64,
     /// Resident memory at the end of the measured part, in bytes.
     pub resident_bytes: u64,
-    /// Growth of resident memory per member inside at the end of the measured part, in bytes.
+    /// `idle`: growth of resident memory per connection at the end of the measured part, in bytes.
     pub resident_each_bytes: Option<f64>,
 }
 
@@ -199,8 +202,11 @@ impl Report {
             measured_s: run.measured_s.map_or(0.0, |(from, to)| to - from),
             connections: run.connections,
             completed: run.completed,
+            failed: run.failed,
             messages,
-            throughput: window.as_ref().map(Window::throughput).unwrap_or_default(),
+            throughput: window
+                .as_ref()
+                .map_or_else(|| throughput_of_all(run, &messages), Window::throughput),
             latencies: run.latencies.iter().map(latency_report).collect(),
             refusals: run.refusals.list(),
             generator: generator_use(run, window.as_ref()),
@@ -233,6 +239,13 @@ struct Window<'a> {
 
 impl<'a> Window<'a> {
     fn of(run: &'a Run) -> Option<Self> {
+        if run.plan.sessions_max > 0 {
+            // A fixed amount of work is measured whole.
+            return Some(Self {
+                first: run.samples.first()?,
+                last: run.samples.last()?,
+            });
+        }
         let first = run.samples.iter().find(|sample| sample.measuring)?;
         let last = run.samples.iter().rev().find(|sample| sample.measuring)?;
         (last.at_s > first.at_s).then_some(Self { first, last })
@@ -242,6 +255,7 @@ impl<'a> Window<'a> {
         self.last.at_s - self.first.at_s
     }
 
+    /// Rates by what was done at the first and at the last sample.
     fn throughput(&self) -> Throughput {
         let (first, last) = (self.first.progress, self.last.progress);
         let per_s = |from: u64, to: u64| to.saturating_sub(from) as f64 / self.seconds();
@@ -250,6 +264,18 @@ impl<'a> Window<'a> {
             delivered_per_s: per_s(first.delivered, last.delivered),
             completed_per_s: per_s(first.completed, last.completed),
         }
+    }
+}
+
+/// Rates of a run too short to be sampled.
+fn throughput_of_all(run: &Run, messages: &Counts) -> Throughput {
+    let seconds = run
+        .measured_s
+        .map_or(f64::INFINITY, |(from, to)| to - from + run.plan.warm_up.as_secs_f64());
+    Throughput {
+        sent_per_s: messages.sent as f64 / seconds,
+        delivered_per_s: messages.delivered as f64 / seconds,
+        completed_per_s: run.completed as f64 / seconds,
     }
 }
 
@@ -345,7 +371,7 @@ fn server_use(run: &Run, window: Option<&Window<'_>>) -> Option<ServerUse> {
         used.user_us_each = Some(used.user_s * 1e6 / each as f64);
         used.system_us_each = Some(used.system_s * 1e6 / each as f64);
     }
-    if to.inside > 0 {
+    if run.plan.load == Load::Idle && to.inside > 0 {
         let growth = last.resident_bytes as f64 - before.resident_bytes as f64;
         used.resident_each_bytes = Some(growth / to.inside as f64);
     }

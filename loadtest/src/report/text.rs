@@ -44,8 +44,8 @@ pub fn step_line(step: &StepReport) -> String {
     format!(
         "rate {:8.2}  asked {:>10}/s  delivered {:>10}/s  p50 {:>9}  p99 {:>9}  {}",
         step.rate,
-        grouped(step.asked_per_s as u64),
-        grouped(step.delivered_per_s as u64),
+        rounded(step.asked_per_s),
+        rounded(step.delivered_per_s),
         milliseconds(step.p50_ms),
         milliseconds(step.p99_ms),
         step.fault.as_deref().unwrap_or("holds")
@@ -78,9 +78,10 @@ fn write_summary(report: &Report, out: &mut String) -> std::fmt::Result {
         grouped(connections.failed),
         grouped(connections.lost)
     )?;
-    if report.completed > 0 {
+    if report.completed + report.failed > 0 {
         let each = report.throughput.completed_per_s;
-        writeln!(out, "completed    {} ({each:.1}/s)", grouped(report.completed))?;
+        let (completed, failed) = (grouped(report.completed), grouped(report.failed));
+        writeln!(out, "completed    {completed} ({each:.1}/s), {failed} failed")?;
     }
     if report.messages.sent > 0 {
         write_messages(report, out)?;
@@ -126,10 +127,10 @@ fn write_messages(report: &Report, out: &mut String) -> std::fmt::Result {
         out,
         "messages     {} sent ({}/s), {} deliveries expected, {} delivered ({}/s)",
         grouped(messages.sent),
-        grouped(rates.sent_per_s as u64),
+        rounded(rates.sent_per_s),
         grouped(messages.expected),
         grouped(messages.delivered),
-        grouped(rates.delivered_per_s as u64)
+        rounded(rates.delivered_per_s)
     )?;
     writeln!(
         out,
@@ -194,7 +195,7 @@ fn write_machine(report: &Report, out: &mut String) -> std::fmt::Result {
         bytes(server.resident_max_bytes as f64)
     )?;
     if let Some(each) = server.resident_each_bytes {
-        write!(out, " ({} per member)", bytes(each))?;
+        write!(out, " ({} per connection)", bytes(each))?;
     }
     writeln!(out)
 }
@@ -202,10 +203,19 @@ fn write_machine(report: &Report, out: &mut String) -> std::fmt::Result {
 /// A number with its thousands apart.
 #[must_use]
 pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
+    group_digits(&value.to_string())
+}
+
+/// A rate as a whole number with its thousands apart.
+#[must_use]
+pub fn rounded(value: f64) -> String {
+    group_digits(&format!("{:.0}", value.max(0.0)))
+}
+
+fn group_digits(digits: &str) -> String {
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -49,9 +49,8 @@ impl Churn {
 }
 
 impl Scenario for Churn {
-    fn on_event(&mut self, net: &mut Net, id: ConnectionId, tag: u64, event: Event<'_>) {
-        // Tags are the seats that Rooms numbered; here each is a room and a cycle.
-        let seat = tag as usize;
+    fn on_event(&mut self, net: &mut Net, id: ConnectionId, seat: usize, event: Event<'_>) {
+        // Each seat is a room and a cycle.
         match self.rooms.on_event(net, seat, &event) {
             Step::Entered | Step::EnteredLast => {
                 self.step_ns[seat] = net.now_ns();
@@ -108,13 +107,17 @@ impl Scenario for Churn {
         progress.failed += self.failed;
     }
 
-    fn finish(self: Box<Self>) -> Outcome {
+    fn finish(mut self: Box<Self>) -> Outcome {
+        if self.sessions.running() > 0 {
+            self.rooms.refusals.local("sessions had not ended when the run did");
+        }
         Outcome {
             latencies: vec![self.cycle, self.rooms.connect, self.rooms.join, self.leave, self.close],
             senders: Vec::new(),
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: self.completed,
+            failed: self.failed + self.sessions.running(),
             lag: None,
         }
     }

@@ -52,9 +52,8 @@ impl Idle {
 }
 
 impl Scenario for Idle {
-    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, tag: u64, event: Event<'_>) {
-        // Tags are the seats that Rooms numbered.
-        if self.rooms.on_event(net, tag as usize, &event) == Step::Closed {
+    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
+        if self.rooms.on_event(net, seat, &event) == Step::Closed {
             self.closing = self.closing.saturating_sub(1);
             if self.closing == 0 && self.phase == Phase::Closing {
                 self.phase = Phase::Finished;
@@ -115,6 +114,7 @@ impl Scenario for Idle {
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: 0,
+            failed: 0,
             lag: None,
         }
     }

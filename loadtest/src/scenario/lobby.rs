@@ -83,7 +83,7 @@ impl Lobby {
 
     fn on_lobby(&mut self, net: &mut Net, seat: usize, text: &[u8]) {
         let room = seat / self.rooms.seats_per_room();
-        let first = seat % self.rooms.seats_per_room() == 0;
+        let first = seat.is_multiple_of(self.rooms.seats_per_room());
         if !self.plan.start_game || !first || self.session[room].started {
             return;
         }
@@ -146,9 +146,7 @@ impl Lobby {
 }
 
 impl Scenario for Lobby {
-    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, tag: u64, event: Event<'_>) {
-        // Tags are the seats that Rooms numbered.
-        let seat = tag as usize;
+    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
         let room = seat / self.rooms.seats_per_room();
         match self.rooms.on_event(net, seat, &event) {
             Step::EnteredLast => self.on_filled(net, room),
@@ -209,7 +207,10 @@ impl Scenario for Lobby {
         progress.failed += self.failed;
     }
 
-    fn finish(self: Box<Self>) -> Outcome {
+    fn finish(mut self: Box<Self>) -> Outcome {
+        if self.sessions.running() > 0 {
+            self.rooms.refusals.local("sessions had not ended when the run did");
+        }
         let mut latencies = vec![self.fill, self.rooms.connect, self.rooms.join];
         if !self.plan.fill_only {
             latencies.splice(0..0, [self.whole, self.start]);
@@ -220,6 +221,7 @@ impl Scenario for Lobby {
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: self.completed,
+            failed: self.failed + self.sessions.running(),
             lag: None,
         }
     }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// A load on one thread.
 pub trait Scenario {
     /// Handles an event of a connection that it opened with `tag`.
-    fn on_event(&mut self, net: &mut Net, id: ConnectionId, tag: u64, event: Event<'_>);
+    fn on_event(&mut self, net: &mut Net, id: ConnectionId, tag: usize, event: Event<'_>);
 
     /// When [`Scenario::on_due`] wants to be called next, in nanoseconds since the epoch.
     fn next_due_ns(&self, now_ns: u64) -> u64;
@@ -70,6 +70,8 @@ pub struct Outcome {
     pub refusals: Refusals,
     /// Sessions, cycles or returns completed.
     pub completed: u64,
+    /// Sessions, cycles or returns that failed or did not end in time.
+    pub failed: u64,
     /// How much later than due messages were handed to the kernel.
     pub lag: Option<Latency>,
 }
@@ -170,4 +172,12 @@ const LOOK_NS: u64 = 10_000_000;
 
 fn nanoseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "whole nanoseconds are wanted; floats beyond u64 saturate"
+)]
+fn whole_ns(nanoseconds: f64) -> u64 {
+    nanoseconds as u64
 }

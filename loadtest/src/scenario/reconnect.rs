@@ -143,9 +143,7 @@ impl Reconnect {
 }
 
 impl Scenario for Reconnect {
-    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, tag: u64, event: Event<'_>) {
-        // Tags are the seats that Rooms numbered.
-        let seat = tag as usize;
+    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
         match self.rooms.on_event(net, seat, &event) {
             Step::Entered | Step::EnteredLast => self.on_back(net, seat, true),
             Step::Lost => self.on_back(net, seat, false),
@@ -240,6 +238,7 @@ impl Scenario for Reconnect {
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: self.completed,
+            failed: self.failed,
             lag: None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A message's latency runs from the moment it was due, so a stalled server or generator shows in full.
 
-use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds};
+use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds, whole_ns};
 use crate::accounting::Accounting;
 use crate::latency::Latency;
 use crate::net::{ConnectionId, Event, Net};
@@ -44,6 +44,7 @@ pub(super) struct Relay {
     /// Time between two turns of the order.
     step_ns: f64,
     next_turn: u64,
+    next_in_order: usize,
     message: Vec<u8>,
     stamp_at: usize,
     delivery: Latency,
@@ -77,6 +78,7 @@ impl Relay {
             order,
             step_ns: 1e9 / (plan.rate * senders.max(1) as f64),
             next_turn: 0,
+            next_in_order: 0,
             message,
             stamp_at,
             delivery: Latency::new("delivery", duration_ns),
@@ -89,7 +91,7 @@ impl Relay {
 
     fn due_ns(&self, turn: u64) -> u64 {
         // Precise to the nanosecond for about 50 days: f64 holds 53 bits.
-        self.start_ns + (turn as f64 * self.step_ns) as u64
+        self.start_ns + whole_ns(turn as f64 * self.step_ns)
     }
 
     fn send_due(&mut self, net: &mut Net) {
@@ -105,9 +107,9 @@ impl Relay {
             if due_ns > net.now_ns() {
                 return;
             }
-            // The remainder is below the length of the order.
-            let seat = self.order[(self.next_turn % self.order.len() as u64) as usize] as usize;
+            let seat = self.order[self.next_in_order] as usize;
             self.next_turn += 1;
+            self.next_in_order = (self.next_in_order + 1) % self.order.len();
             if let Some(id) = self.rooms.inside(seat) {
                 self.send(net, id, seat, due_ns);
             }
@@ -174,9 +176,7 @@ impl Relay {
 }
 
 impl Scenario for Relay {
-    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, tag: u64, event: Event<'_>) {
-        // Tags are the seats that Rooms numbered.
-        let seat = tag as usize;
+    fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
         if let Event::Text(message) | Event::Binary(message) = &event
             && self.on_message(net, seat, message)
         {
@@ -260,7 +260,7 @@ impl Scenario for Relay {
 
     fn finish(self: Box<Self>) -> Outcome {
         let mut latencies = vec![self.delivery];
-        if self.to_spectators.total().len() > 0 {
+        if !self.to_spectators.total().is_empty() {
             latencies.push(self.to_spectators);
         }
         latencies.extend([self.rooms.connect, self.rooms.join]);
@@ -270,6 +270,7 @@ impl Scenario for Relay {
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: 0,
+            failed: 0,
             lag: Some(self.lag),
         }
     }

@@ -1,8 +1,11 @@
 //! When the next session of a load starts: on a fixed schedule (open loop), or as soon as one of the running ones ended.
 
-use super::{Gate, nanoseconds};
+use super::{Gate, nanoseconds, whole_ns};
 use crate::plan::Plan;
 use std::sync::Arc;
+
+/// How long the last sessions may take after no more start, in nanoseconds.
+const LAST_ONES_NS: u64 = 20_000_000_000;
 
 /// Where a load of sessions stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,11 @@ impl Sessions {
         }
     }
 
+    /// Sessions that started and have not ended.
+    pub(super) fn running(&self) -> u64 {
+        self.started - self.ended
+    }
+
     /// Nanoseconds since the common start.
     pub(super) fn since_start_ns(&self, now_ns: u64) -> u64 {
         now_ns.saturating_sub(self.start_ns)
@@ -58,7 +66,7 @@ impl Sessions {
     /// When the next session is due, if that is known.
     pub(super) fn next_due_ns(&self) -> Option<u64> {
         let scheduled = self.phase == Phase::Starting && self.per_second > 0.0;
-        scheduled.then(|| self.start_ns + (self.started as f64 * 1e9 / self.per_second) as u64)
+        scheduled.then(|| self.start_ns + whole_ns(self.started as f64 * 1e9 / self.per_second))
     }
 
     /// When the session to start now was due; `None`: none starts now. To be called until it says so.
@@ -81,13 +89,13 @@ impl Sessions {
                 let over = self.plan.sessions_max == 0 && self.gate.end_ns().is_some_and(|end| now_ns >= end);
                 if all || over {
                     self.phase = Phase::Ending {
-                        give_up_ns: now_ns + 60_000_000_000,
+                        give_up_ns: now_ns + LAST_ONES_NS,
                     };
                     return None;
                 }
                 let due_ns = match self.next_due_ns() {
                     Some(due_ns) => Some(due_ns).filter(|due| *due <= now_ns)?,
-                    None if self.started - self.ended < self.plan.at_once as u64 => now_ns,
+                    None if self.running() < self.plan.at_once as u64 => now_ns,
                     None => return None,
                 };
                 self.started += 1;
