@@ -81,6 +81,9 @@ impl Server {
     pub fn start(config: &Config) -> Result<ServerHandle, StartError> {
         let cpus = choose_cpus(config)?;
         let count = cpus.len();
+        if config.shards.pin && cpus.contains(&None) {
+            tracing::warn!(shards = count, "more shards than CPUs: shards run unpinned");
+        }
         let listeners = open_listeners(SocketAddr::new(config.bind, config.port), count)?;
         let address = listeners[0].local_addr().map_err(StartError::Shard)?;
 
