@@ -221,10 +221,7 @@ fn summary(loaded: &Loaded) -> Answer {
             "App authentication required",
             config.security.require_websocket_auth.to_string(),
         ),
-        (
-            "Metrics auth required",
-            config.security.require_metrics_auth.to_string(),
-        ),
+        ("Metrics auth required", false.to_string()),
         ("Web origins", config.security.cors_origins.clone()),
         ("Reconnection enabled", config.server.enable_reconnection.to_string()),
         ("Max players per room", config.server.default_max_players.to_string()),

@@ -45,11 +45,7 @@ fn lines(log: &str) -> Vec<Value> {
         .collect()
 }
 
-const DOORS: [&str; 3] = [
-    "security.require_websocket_auth",
-    "security.require_metrics_auth",
-    "security.cors_origins",
-];
+const DOORS: [&str; 2] = ["security.require_websocket_auth", "security.cors_origins"];
 
 #[test]
 fn the_first_lines_tell_version_address_shards_and_limits() {
@@ -92,7 +88,7 @@ fn every_open_door_is_warned_of_and_no_closed_one() {
     }
     let mut config = quiet(&json!({}));
     config["security"] = json!({
-        "cors_origins": "https://play.example", "require_metrics_auth": true,
+        "cors_origins": "https://play.example",
         "metrics_auth_token": "hunter2-hunter2-hunter2", "max_connections_per_ip": 5
     });
     let closed = log_of(&config, &[], |_| {});

@@ -386,8 +386,9 @@ pub const KEYS: &[Key] = &[
     .secret(),
     key("security.require_metrics_auth", Bool, "false", "").doc(
         "Whether metrics need `Authorization: Bearer` with the token below or `app_id:app_secret` of an app.",
-        "Off shows the names of games and the load to everybody who can reach the port.",
-    ),
+        "This server has no metrics to protect yet.",
+    )
+    .standing(Standing::NotBuilt),
     key("security.metrics_auth_token", OptionalText(check::NOT_EMPTY), "null", "")
         .doc(
             "Token for metrics.",

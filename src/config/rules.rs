@@ -43,17 +43,6 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             format!("expected at most protocol.max_players_limit, which is {limit}"),
         );
     }
-    let security = &config.security;
-    let app_reads_metrics = security.authorized_apps.iter().any(|app| app.app_secret.is_some());
-    if security.require_metrics_auth && security.metrics_auth_token.is_none() && !app_reads_metrics {
-        fault(
-            "security.require_metrics_auth",
-            Some("true".to_owned()),
-            "nobody could read the metrics: set security.metrics_auth_token, or an app_secret in \
-             security.authorized_apps"
-                .to_owned(),
-        );
-    }
     let needed = outbound_bytes_needed(config);
     if needed.sum() > config.websocket.max_outbound_bytes {
         fault(
@@ -153,9 +142,6 @@ impl Config {
         let mut doors = Vec::new();
         if !self.security.require_websocket_auth {
             doors.push("any client may connect: security.require_websocket_auth is off");
-        }
-        if !self.security.require_metrics_auth {
-            doors.push("anybody may read the metrics: security.require_metrics_auth is off");
         }
         if self.security.cors_origins == "*" {
             doors.push("every web page may use this server: security.cors_origins is *");

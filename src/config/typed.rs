@@ -226,8 +226,6 @@ pub struct Security {
     pub cors_origins: String,
     /// Whether clients must authenticate.
     pub require_websocket_auth: bool,
-    /// Whether readers of metrics must authenticate.
-    pub require_metrics_auth: bool,
     /// Token for metrics.
     pub metrics_auth_token: Option<String>,
     /// Registered apps.
@@ -429,7 +427,6 @@ impl std::fmt::Debug for Security {
         f.debug_struct("Security")
             .field("cors_origins", &self.cors_origins)
             .field("require_websocket_auth", &self.require_websocket_auth)
-            .field("require_metrics_auth", &self.require_metrics_auth)
             .field("authorized_apps", &self.authorized_apps)
             .field("trusted_proxies", &self.trusted_proxies)
             .field("max_connections_per_ip", &self.max_connections_per_ip)

@@ -1,6 +1,6 @@
 use crate::handoff::Handoff;
 use crate::shard::ShardReport;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_fish_core::admission::{Ask, Notice, Verdict};
 use signal_fish_core::engine::{ShardIndex, Slot};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +47,7 @@ pub enum Request {
 #[derive(Debug, Clone)]
 pub struct Mailbox {
     sender: Sender<Mail>,
+    capacity: usize,
     bell: Arc<Bell>,
 }
 
@@ -64,18 +65,19 @@ struct Bell {
     rung: AtomicBool,
 }
 
-/// A mailbox for at most `capacity` pieces of mail.
+/// A mailbox for about `capacity` pieces of mail: senders that look at the same moment may pass it by one each.
+///
+/// A bounded channel would take and touch the memory of all its places at the start.
 #[must_use]
 pub fn mailbox(capacity: usize) -> (Mailbox, Inbox) {
-    let (sender, receiver) = bounded(capacity);
+    let (sender, receiver) = unbounded();
     let bell = Arc::new(Bell::default());
-    (
-        Mailbox {
-            sender,
-            bell: Arc::clone(&bell),
-        },
-        Inbox { receiver, bell },
-    )
+    let mailbox = Mailbox {
+        sender,
+        capacity,
+        bell: Arc::clone(&bell),
+    };
+    (mailbox, Inbox { receiver, bell })
 }
 
 impl Mailbox {
@@ -84,9 +86,10 @@ impl Mailbox {
     /// # Errors
     /// Gives the mail back when the mailbox is full or its shard has ended.
     pub fn try_send(&self, mail: Mail) -> Result<(), Mail> {
-        self.sender.try_send(mail).map_err(|error| match error {
-            TrySendError::Full(mail) | TrySendError::Disconnected(mail) => mail,
-        })?;
+        if self.sender.len() >= self.capacity {
+            return Err(mail);
+        }
+        self.sender.send(mail).map_err(|error| error.into_inner())?;
         if !self.bell.rung.swap(true, Ordering::SeqCst) {
             // Before the first poll there is no waker yet; that poll looks into the mailbox after publishing it.
             if let Some(waker) = self.bell.waker.get() {
