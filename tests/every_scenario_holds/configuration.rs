@@ -37,14 +37,16 @@ fn delays(server: &Server, game: &str, count: u64) -> Vec<Duration> {
 
 #[test]
 fn s136_batching_delays_within_bounds_and_keeps_every_frame() {
-    let on = Server::start(json!({"websocket": {"enable_batching": true, "batch_size": 5, "batch_interval_ms": 200}}));
-    let worst = delays(&on, "s136", 60).into_iter().max().expect("some");
-    assert!(worst < Duration::from_millis(400 + 50), "{worst:?}");
-    let off = Server::start(json!({"websocket": {"enable_batching": false, "batch_interval_ms": 200}}));
-    let mut all = delays(&off, "s136", 60);
+    let batching = |on: bool| {
+        let websocket = json!({"enable_batching": on, "batch_size": 5, "batch_interval_ms": 500});
+        Server::start(json!({"websocket": websocket}))
+    };
+    let worst = delays(&batching(true), "s136", 60).into_iter().max().expect("some");
+    assert!(worst < Duration::from_millis(1000), "{worst:?}");
+    let mut all = delays(&batching(false), "s136", 60);
     all.sort_unstable();
     let median = all[30];
-    assert!(median < Duration::from_millis(50), "{median:?}");
+    assert!(median < Duration::from_millis(250), "{median:?}");
 }
 
 /// Runs the binary with `args` and these variables in a directory with these files, until it ends.
