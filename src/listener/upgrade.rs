@@ -19,10 +19,7 @@ pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answe
     if head.version != 1 || head.method != "GET" {
         return Err(http::bad_request("A WebSocket upgrade needs GET and HTTP/1.1"));
     }
-    if !head
-        .header("sec-websocket-version")
-        .is_some_and(|version| version.trim() == "13")
-    {
+    if head.header("sec-websocket-version").map(str::trim) != Some("13") {
         let answer = http::bad_request("`Sec-WebSocket-Version` header did not include '13'");
         return Err(answer.with_headers("sec-websocket-version: 13\r\n"));
     }
