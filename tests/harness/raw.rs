@@ -224,16 +224,17 @@ impl Raw {
         assert_eq!(self.read_frame(), None, "something after the close frame");
     }
 
-    /// Expects the end for something that the client did wrong: an `Error` that explains, if the protocol has a code for
-    /// it (D9), a close frame with this code, and nothing after it.
+    /// Expects the end for something that the client did wrong: an `Error` that explains (D9), a close frame with this
+    /// code, and nothing after it.
     #[track_caller]
     pub fn expect_violation(&mut self, code: u16) {
-        let mut frame = self.read_frame().expect("a frame, not the end");
-        if frame.opcode == TEXT {
-            let message: Value = serde_json::from_slice(&frame.payload).expect("JSON");
-            assert_eq!(message["type"], "Error", "{message}");
-            frame = self.read_frame().expect("a close frame, not the end");
-        }
+        let explanation = self.read_frame().expect("an explanation, not the end");
+        assert_eq!(explanation.opcode, TEXT, "{explanation:?}");
+        let message: Value = serde_json::from_slice(&explanation.payload).expect("JSON");
+        assert_eq!(message["type"], "Error", "{message}");
+        let expected = if code == 1009 { "MESSAGE_TOO_LARGE" } else { "INVALID_INPUT" };
+        assert_eq!(message["data"]["error_code"], expected, "{message}");
+        let frame = self.read_frame().expect("a close frame, not the end");
         assert_eq!(frame.opcode, CLOSE, "{}", String::from_utf8_lossy(&frame.payload));
         assert_eq!(frame.payload.get(..2), Some(&code.to_be_bytes()[..]), "{frame:?}");
         self.half_close();
