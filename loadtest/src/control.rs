@@ -25,7 +25,7 @@ pub fn fields<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
         .map(|envelope| envelope.data)
 }
 
-/// What the generator needs of `RoomJoined` and `Reconnected`.
+/// What the generator needs of `RoomJoined` and `Reconnected`; a replay is passed over.
 #[derive(Debug, Deserialize)]
 pub struct Joined<'a> {
     /// Room.
@@ -37,9 +37,6 @@ pub struct Joined<'a> {
     /// Token to come back with (D18).
     #[serde(default)]
     pub reconnection_token: Option<&'a str>,
-    /// Replayed messages, in `Reconnected` only.
-    #[serde(borrow, default)]
-    pub missed_events: Vec<&'a serde_json::value::RawValue>,
 }
 
 /// What the generator needs of `LobbyStateChanged`.

@@ -7,9 +7,12 @@ mod output;
 use signal_fish_loadtest::limit::find_limit;
 use signal_fish_loadtest::report::{Report, html, text};
 use signal_fish_loadtest::{comparison, floor, run};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
     let arguments: cli::Arguments = argh::from_env();
@@ -63,14 +66,26 @@ fn carry_out(arguments: &cli::Arguments) -> Result<bool, String> {
     Ok(report.messages.is_clean() && failed == 0)
 }
 
-/// Set by the first SIGINT or SIGTERM; the second ends the process.
+/// Set by the first SIGINT or SIGTERM. One that comes later than a second after it ends the process; a second one at once
+/// is taken for the same request, as some tools signal a process and its group.
 fn stop_flag() -> Result<Arc<AtomicBool>, String> {
+    let fault = |error: std::io::Error| format!("cannot watch for Ctrl-C: {error}");
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .map_err(|error| format!("cannot watch for Ctrl-C: {error}"))?;
-    }
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(fault)?;
+    let flag = Arc::clone(&stop);
+    let watch = move || {
+        let mut first: Option<Instant> = None;
+        for _ in signals.forever() {
+            flag.store(true, Ordering::SeqCst);
+            if first.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
+                std::process::exit(130);
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watch)
+        .map_err(fault)?;
     Ok(stop)
 }
 

@@ -38,11 +38,8 @@ impl Live {
     /// Shows a line until the next one.
     pub(crate) fn show(&mut self, text: &str) {
         if self.terminal {
-            let columns = std::env::var("COLUMNS")
-                .ok()
-                .and_then(|columns| columns.parse().ok())
-                .unwrap_or(120);
-            let text: String = text.chars().take(columns).collect();
+            let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col));
+            let text: String = text.chars().take(columns.saturating_sub(1)).collect();
             eprint!("\r\x1b[2K{text}");
             let _ = std::io::stderr().flush();
         } else if self.last.is_none_or(|last| last.elapsed() >= LINE_EVERY) {

@@ -16,7 +16,8 @@ const LOG_LINES_MAX: usize = 200;
 #[derive(Debug)]
 pub struct Server {
     child: Mutex<Child>,
-    pid: i32,
+    /// Process id.
+    pub pid: i32,
     /// Where it listens.
     pub addr: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
