@@ -44,3 +44,39 @@ cargo build --release --quiet -p signal-fish-bench --bin count_path
 env -i LC_ALL=C "${callgrind[@]}" --callgrind-out-file="$work/counts" \
     --dump-before='count_path::measured' --dump-after='count_path::measured' "$release/count_path" relay/ >"$work/paths"
 python3 scripts/relay_path_has_no_locks.py core "$work"
+$server || exit 0
+
+cargo build --release --quiet -p signal-fish-server -p signal-fish-loadtest --bin signal-fish-server --bin signal-fish-loadtest
+cat >"$work/config.json" <<'CONFIG'
+{"rate_limit": {"max_room_creations": 1000000, "max_join_attempts": 1000000},
+ "security": {"max_connections_per_ip": 1000000}}
+CONFIG
+# Callgrind counts nothing until it is told, so start and joins do not show. fair-sched: valgrind runs one thread at a time,
+# and a shard that never blocks would keep the others from their turn.
+"${callgrind[@]}" --fair-sched=yes --instr-atstart=no --separate-threads=yes --callgrind-out-file="$work/server" \
+    "$release/signal-fish-server" --config "$work/config.json" --bind 127.0.0.1 --port 0 --shards 1 >"$work/log" 2>&1 &
+pid=$!
+background+=("$pid")
+address=
+for _ in {1..600}; do
+    address=$(grep -o 'listening on 127\.0\.0\.1:[0-9]*' "$work/log" | cut -d' ' -f3) && break
+    sleep 0.1
+done
+[[ -n $address ]] || { cat "$work/log" >&2; exit 1; }
+
+"$release/signal-fish-loadtest" relay --url "ws://$address/v2/ws" --rooms 4 --rate 20 --warm-up 6 --duration 6 \
+    >"$work/load" 2>&1 &
+load=$!
+background+=("$load")
+for _ in {1..600}; do
+    grep -q 'inside 32' "$work/load" && break
+    sleep 0.1
+done
+callgrind_control --instr=on "$pid" >/dev/null 2>&1
+sleep 4
+callgrind_control --instr=off "$pid" >/dev/null 2>&1
+wait "$load" || { cat "$work/load" >&2; exit 1; }
+kill "$pid"
+wait "$pid"
+background=()
+python3 scripts/relay_path_has_no_locks.py server "$work"
