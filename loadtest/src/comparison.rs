@@ -60,6 +60,7 @@ const RELAY: &[Column] = &[
     column("user per delivery", &["/server/user_us_each"], microseconds),
     column("system per delivery", &["/server/system_us_each"], microseconds),
     column("generator late, p99", &["/generator/lag_p99_ms"], milliseconds),
+    column("server waited for its core", &["/server/waited_s"], seconds),
 ];
 const LIMIT: &[Column] = &[
     compared("highest delivered/s", &["/throughput/delivered_per_s"], rounded),

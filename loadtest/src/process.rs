@@ -11,6 +11,8 @@ pub struct Use {
     pub system_s: f64,
     /// Resident memory in bytes.
     pub resident_bytes: u64,
+    /// Seconds that its threads were ready to run and waited for a processor; 0 where the kernel does not tell.
+    pub waited_s: f64,
 }
 
 /// What process `pid` used so far; `None` if there is no such process.
@@ -18,7 +20,33 @@ pub struct Use {
 pub fn usage(pid: u32) -> Option<Use> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    parse(&stat, &status, rustix::param::clock_ticks_per_second())
+    let used = parse(&stat, &status, rustix::param::clock_ticks_per_second())?;
+    Some(Use {
+        waited_s: waited_s(pid),
+        ..used
+    })
+}
+
+/// Seconds that all threads of a process waited for a processor.
+fn waited_s(pid: u32) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let waits = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+    waits.filter_map(|schedule| waited_ns(&schedule)).sum::<u64>() as f64 / 1e9
+}
+
+/// Nanoseconds that the calling thread waited for a processor; 0 where the kernel does not tell.
+#[must_use]
+pub fn thread_waited_ns() -> u64 {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    waited_ns(&schedule).unwrap_or(0)
+}
+
+/// The second of three fields: time on the run queue.
+fn waited_ns(schedule: &str) -> Option<u64> {
+    schedule.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Processor time of the calling thread, in nanoseconds.
@@ -39,6 +67,7 @@ fn parse(stat: &str, status: &str, ticks_per_second: u64) -> Option<Use> {
         user_s: seconds(11)?,
         system_s: seconds(12)?,
         resident_bytes: kibibytes * 1024,
+        waited_s: 0.0,
     })
 }
 
@@ -66,7 +95,8 @@ mod tests {
             Use {
                 user_s: 2.5,
                 system_s: 1.5,
-                resident_bytes: 2 << 20
+                resident_bytes: 2 << 20,
+                waited_s: 0.0
             }
         );
     }

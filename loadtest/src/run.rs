@@ -28,6 +28,8 @@ pub struct Sample {
     pub progress: Progress,
     /// Processor time of each generator thread so far, in seconds.
     pub generator_cpu_s: Vec<f64>,
+    /// Time that each generator thread waited for a processor so far, in seconds.
+    pub generator_waited_s: Vec<f64>,
     /// What the server's process used so far.
     pub server: Option<Use>,
     /// Whether load is being measured at the moment.
@@ -70,6 +72,7 @@ struct Published {
     completed: AtomicU64,
     failed: AtomicU64,
     cpu_ns: AtomicU64,
+    waited_ns: AtomicU64,
 }
 
 /// Carries out `plan`. `watch` sees every sample; setting `stop` ends the run early, with the figures so far.
@@ -184,6 +187,9 @@ fn publish(loads: &[Box<dyn Scenario>], published: &Published) {
     published.completed.store(progress.completed, Ordering::Relaxed);
     published.failed.store(progress.failed, Ordering::Relaxed);
     published.cpu_ns.store(process::thread_cpu_ns(), Ordering::Relaxed);
+    published
+        .waited_ns
+        .store(process::thread_waited_ns(), Ordering::Relaxed);
 }
 
 fn take_sample(plan: &Plan, epoch: Instant, gate: &Gate, published: &[Published]) -> Sample {
@@ -204,6 +210,10 @@ fn take_sample(plan: &Plan, epoch: Instant, gate: &Gate, published: &[Published]
         generator_cpu_s: published
             .iter()
             .map(|one| one.cpu_ns.load(Ordering::Relaxed) as f64 / 1e9)
+            .collect(),
+        generator_waited_s: published
+            .iter()
+            .map(|one| one.waited_ns.load(Ordering::Relaxed) as f64 / 1e9)
             .collect(),
         server: plan.server_pid.and_then(process::usage),
         measuring: measured.is_some_and(|(from, to)| at_s >= from && at_s <= to),

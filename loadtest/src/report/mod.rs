@@ -15,6 +15,8 @@ use serde::Serialize;
 
 /// A thread of the generator that is busy for a larger share of the time cannot be trusted to measure.
 const BUSY_SHARE_MAX: f64 = 0.90;
+/// A thread that waits for its processor for a larger share of the time is disturbed by other programs.
+const WAITED_SHARE_MAX: f64 = 0.05;
 /// A 99th percentile of send lag over this, in milliseconds, is the generator's own delay.
 const LAG_P99_MS_MAX: f64 = 5.0;
 /// Senders that are listed one by one.
@@ -138,9 +140,11 @@ pub struct SeriesPoint {
 pub struct GeneratorUse {
     /// Share of the time that each thread was busy.
     pub busy_share: Vec<f64>,
+    /// Share of the time that each thread waited for a processor that others had.
+    pub waited_share: Vec<f64>,
     /// 99th percentile of the delay between when a message was due and when it was sent, in milliseconds.
     pub lag_p99_ms: Option<f64>,
-    /// A sentence, if the generator rather than the server limited the run.
+    /// A sentence, if the generator or its machine rather than the server limited the run.
     pub bottleneck: Option<String>,
 }
 
@@ -153,6 +157,8 @@ pub struct ServerUse {
     pub user_s: f64,
     /// Processor seconds in the kernel in the measured part.
     pub system_s: f64,
+    /// Seconds in the measured part that its threads waited for a processor that others had.
+    pub waited_s: f64,
     /// Microseconds in user space per delivery, or per completed session where nothing is relayed.
     pub user_us_each: Option<f64>,
     /// Microseconds in the kernel per delivery, or per completed session where nothing is relayed.
@@ -315,10 +321,23 @@ fn generator_use(run: &Run, window: Option<&Window<'_>>) -> GeneratorUse {
     };
     let times = window.first.generator_cpu_s.iter().zip(&window.last.generator_cpu_s);
     let busy_share: Vec<f64> = times.map(|(from, to)| (to - from) / window.seconds()).collect();
+    let waits = window
+        .first
+        .generator_waited_s
+        .iter()
+        .zip(&window.last.generator_waited_s);
+    let waited_share: Vec<f64> = waits.map(|(from, to)| (to - from) / window.seconds()).collect();
     let lag = run.lag.as_ref().filter(|lag| !lag.total().is_empty());
     let lag_p99_ms = lag.map(|lag| lag.total().value_at_quantile(0.99) as f64 / 1e3);
     let busiest = busy_share.iter().copied().fold(0.0, f64::max);
-    let bottleneck = if busiest > BUSY_SHARE_MAX {
+    let waited = waited_share.iter().copied().fold(0.0, f64::max);
+    let bottleneck = if waited > WAITED_SHARE_MAX {
+        Some(format!(
+            "other programs were in the way: the generator waited for its processor {:.0} % of the time, so latencies say \
+             more about the machine than about the server",
+            waited * 100.0
+        ))
+    } else if busiest > BUSY_SHARE_MAX {
         Some(format!(
             "the generator was the bottleneck: a thread was busy {:.0} % of the time; give it more --threads and processors",
             busiest * 100.0
@@ -326,13 +345,14 @@ fn generator_use(run: &Run, window: Option<&Window<'_>>) -> GeneratorUse {
     } else {
         lag_p99_ms.filter(|lag| *lag > LAG_P99_MS_MAX).map(|lag| {
             format!(
-                "the generator was late: 1 % of its messages left more than {lag:.1} ms after they were due, because its \
-                 processor was taken or it read too much at once"
+                "the generator was late: 1 % of its messages left more than {lag:.1} ms after they were due, because it \
+                 read too much at once or its machine stood still"
             )
         })
     };
     GeneratorUse {
         busy_share,
+        waited_share,
         lag_p99_ms,
         bottleneck,
     }
@@ -359,6 +379,7 @@ fn server_use(run: &Run, window: Option<&Window<'_>>) -> Option<ServerUse> {
     used.over_s = window.seconds();
     used.user_s = last.user_s - first.user_s;
     used.system_s = last.system_s - first.system_s;
+    used.waited_s = last.waited_s - first.waited_s;
     used.resident_bytes = last.resident_bytes;
     let (from, to) = (window.first.progress, window.last.progress);
     let delivered = to.delivered - from.delivered;

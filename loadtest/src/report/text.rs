@@ -187,6 +187,9 @@ fn write_machine(report: &Report, out: &mut String) -> std::fmt::Result {
         };
         write!(out, " ({user:.2} + {system:.2} µs per {what})")?;
     }
+    if server.waited_s > 0.0 {
+        write!(out, ", waited {:.2} s for a processor", server.waited_s)?;
+    }
     write!(
         out,
         "; RSS {} before, {} at the end, {} at most",
