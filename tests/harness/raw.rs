@@ -232,7 +232,11 @@ impl Raw {
         assert_eq!(explanation.opcode, TEXT, "{explanation:?}");
         let message: Value = serde_json::from_slice(&explanation.payload).expect("JSON");
         assert_eq!(message["type"], "Error", "{message}");
-        let expected = if code == 1009 { "MESSAGE_TOO_LARGE" } else { "INVALID_INPUT" };
+        let expected = if code == 1009 {
+            "MESSAGE_TOO_LARGE"
+        } else {
+            "INVALID_INPUT"
+        };
         assert_eq!(message["data"]["error_code"], expected, "{message}");
         let frame = self.read_frame().expect("a close frame, not the end");
         assert_eq!(frame.opcode, CLOSE, "{}", String::from_utf8_lossy(&frame.payload));
