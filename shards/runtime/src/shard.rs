@@ -26,6 +26,8 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 const IO_MEMORY_BYTES: usize = 64 * 1024;
 /// How long a task may run before glommio asks it to yield.
 const PREEMPT_TIMER: Duration = Duration::from_millis(5);
+/// Connections of a listener's queue that are answered when the server ends.
+const QUEUE_MAX: usize = 4096;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -191,7 +193,7 @@ async fn run<H: Handler, A: Acceptor>(plan: ShardPlan, handler: H, acceptor: A, 
     let _ = started.send(());
 
     poll_fn(|cx| shard.state.borrow_mut().poll_drain(cx.waker())).await;
-    poll_fn(|cx| shard.state.borrow_mut().poll_empty(cx.waker())).await;
+    poll_fn(|cx| shard.state.borrow_mut().poll_drained(cx.waker())).await;
     accepting.cancel().await;
     if let Ok(queue) = queue {
         refuse_queue(&queue, &acceptor.draining_answer());
@@ -244,6 +246,15 @@ impl<H: Handler> State<H> {
         Poll::Pending
     }
 
+    /// Ready when nobody is left, or when the drain has taken its time: a stream of newcomers must not prolong it.
+    fn poll_drained(&mut self, waker: &std::task::Waker) -> Poll<()> {
+        let now = self.table.read_clock().monotonic;
+        if self.drain_deadline.is_some_and(|deadline| deadline <= now) {
+            return Poll::Ready(());
+        }
+        self.poll_empty(waker)
+    }
+
     fn poll_empty(&mut self, waker: &std::task::Waker) -> Poll<()> {
         if self.table.live() == 0 {
             return Poll::Ready(());
@@ -290,7 +301,9 @@ fn refuse_queue(listener: &std::net::TcpListener, answer: &[u8]) {
     if listener.set_nonblocking(true).is_err() {
         return;
     }
-    while let Ok((stream, _)) = listener.accept() {
+    // Who comes faster than they are answered must not keep the server from ending.
+    for _ in 0..QUEUE_MAX {
+        let Ok((stream, _)) = listener.accept() else { return };
         let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
         // Whoever has gone meanwhile misses nothing.
         let _ = rustix::net::send(&stream, answer, flags);

@@ -359,6 +359,9 @@ impl Table {
                 entry.wake();
             }
         }
+        if let Some(waker) = self.emptied.take() {
+            waker.wake();
+        }
     }
 
     /// A session whose connection was closed as a slow consumer; the engine has to be told.
