@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often windows that are over are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the clocks of the shards are looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The control plane's state, owned by its thread.
 pub(crate) struct ControlPlane {
@@ -44,14 +46,19 @@ impl ControlPlane {
     /// Serves until [`Request::Stop`].
     pub(crate) fn run(mut self) {
         let mut next_sweep = self.start.elapsed() + SWEEP_INTERVAL;
+        let mut next_watch = self.start.elapsed() + WATCH_INTERVAL;
         loop {
             let now = self.start.elapsed();
+            if now >= next_watch {
+                self.mailboxes.iter().for_each(|mailbox| mailbox.wake_if_overdue(now));
+                next_watch = now + WATCH_INTERVAL;
+            }
             if now >= next_sweep {
                 self.admission.sweep(now);
                 self.publish();
                 next_sweep = now + SWEEP_INTERVAL;
             }
-            match self.requests.recv_timeout(next_sweep.saturating_sub(now)) {
+            match self.requests.recv_timeout(next_watch.saturating_sub(now)) {
                 Ok(Request::Ask { shard, slot, ask }) => self.answer(shard, slot, ask),
                 Ok(Request::Notice(notice)) => self.admission.give_back(notice),
                 Ok(Request::Report(report)) => self.totals().record(*report),

@@ -3,9 +3,10 @@ use crate::shard::ShardReport;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_fish_core::admission::{Ask, Notice, Verdict};
 use signal_fish_core::engine::{ShardIndex, Slot};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::time::Duration;
 
 /// What other threads send to a shard.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub struct Inbox {
 struct Bell {
     waker: OnceLock<Waker>,
     rung: AtomicBool,
+    /// When the shard's clock ticked last, in milliseconds of the process's monotonic clock.
+    ticked: AtomicU64,
 }
 
 /// A mailbox for about `capacity` pieces of mail: senders that look at the same moment may pass it by one each.
@@ -98,6 +101,33 @@ impl Mailbox {
         }
         Ok(())
     }
+}
+
+impl Mailbox {
+    /// The clock of the shard that owns this mailbox has ticked.
+    pub(crate) fn tick(&self, now: Duration) {
+        self.bell.ticked.store(milliseconds(now), Ordering::Relaxed);
+    }
+
+    /// Wakes the shard if its clock should have ticked long ago.
+    ///
+    /// glommio 0.9.0 can park an executor that has tasks to run: when its latency ring completes something between the
+    /// look for events and the first task, `run_task_queues` says that there was nothing to run. Any event ends that
+    /// sleep, but on a quiet shard whose clock is among the tasks that were passed over none would come.
+    pub fn wake_if_overdue(&self, now: Duration) {
+        /// The clock ticks ten times a second. After a minute no wake will help, and glommio counts them in 15 bits.
+        const OVERDUE_MS: std::ops::Range<u64> = 150..60_000;
+        let late = milliseconds(now).saturating_sub(self.bell.ticked.load(Ordering::Relaxed));
+        if OVERDUE_MS.contains(&late)
+            && let Some(waker) = self.bell.waker.get()
+        {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Inbox {
@@ -137,5 +167,40 @@ mod tests {
         let (mailbox, inbox) = mailbox(1);
         drop(inbox);
         assert!(mailbox.try_send(Mail::Drain).is_err());
+    }
+
+    #[derive(Default)]
+    struct Wakes(std::sync::atomic::AtomicUsize);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_burst_of_mail_wakes_once() {
+        let (mailbox, inbox) = mailbox(10);
+        let wakes = Arc::new(Wakes::default());
+        inbox.listen(&Waker::from(Arc::clone(&wakes)));
+        for _ in 0..3 {
+            assert!(mailbox.try_send(Mail::Drain).is_ok());
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        inbox.quiet();
+        assert!(mailbox.try_send(Mail::Drain).is_ok());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_shard_whose_clock_is_overdue_is_woken() {
+        let (mailbox, inbox) = mailbox(1);
+        let wakes = Arc::new(Wakes::default());
+        inbox.listen(&Waker::from(Arc::clone(&wakes)));
+        mailbox.tick(Duration::from_secs(10));
+        mailbox.wake_if_overdue(Duration::from_millis(10_100));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "it is on time");
+        mailbox.wake_if_overdue(Duration::from_millis(10_200));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
     }
 }

@@ -9,7 +9,7 @@ use crate::timers::tick;
 use crate::{Handler, socket};
 use crossbeam_channel::Sender;
 use futures_lite::future::poll_fn;
-use glommio::{ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, Shares};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use signal_fish_core::engine::{self, ShardIndex};
 use signal_fish_core::ws;
 use std::cell::RefCell;
@@ -175,16 +175,7 @@ async fn run<H: Handler, A: Acceptor>(plan: ShardPlan, handler: H, acceptor: A, 
         }),
         mailboxes: plan.mailboxes,
     });
-    // A queue of its own: in the default queue, mail from another thread would wait for the preemption timer.
-    let mail_queue =
-        glommio::executor().create_task_queue(Shares::default(), Latency::Matters(Duration::from_millis(1)), "mail");
-    let mail = match glommio::spawn_local_into(read_mail(Rc::clone(&shard), plan.inbox), mail_queue) {
-        Ok(task) => task,
-        Err(error) => {
-            tracing::error!(%error, "the shard's mail task could not start");
-            return;
-        }
-    };
+    let mail = glommio::spawn_local(read_mail(Rc::clone(&shard), plan.inbox));
     let flusher = glommio::spawn_local(flush_turns(Rc::clone(&shard)));
     let timer = glommio::spawn_local(tick(Rc::clone(&shard)));
     let queue = plan.listener.try_clone();
@@ -303,12 +294,13 @@ fn refuse_queue(listener: &std::net::TcpListener, answer: &[u8]) {
     }
     // Who comes faster than they are answered must not keep the server from ending.
     for _ in 0..QUEUE_MAX {
-        let Ok((stream, _)) = listener.accept() else { return };
+        let Ok((stream, _)) = listener.accept() else { break };
         let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
         // Whoever has gone meanwhile misses nothing.
         let _ = rustix::net::send(&stream, answer, flags);
         let _ = stream.shutdown(std::net::Shutdown::Write);
-    } // The accept that is still in the ring would keep the socket listening after the last descriptor is closed.
+    }
+    // The accept that is still in the ring would keep the socket listening after the last descriptor is closed.
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 

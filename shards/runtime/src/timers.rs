@@ -1,13 +1,8 @@
 use crate::Handler;
 use crate::mailbox::Request;
 use crate::shard::Shard;
-use futures_lite::future::poll_fn;
-use glommio::timer::Timer;
 use rustix::time::{ClockId, clock_gettime};
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 /// Period of the shard's clock: the resolution of every deadline.
@@ -20,11 +15,12 @@ pub(crate) async fn tick<H: Handler>(shard: Rc<Shard<H>>) {
     let mut ticks = 0_u32;
     let mut work = Work::default();
     loop {
-        sleep_a_tick().await;
+        glommio::timer::sleep(TICK).await;
         ticks = ticks.wrapping_add(1);
         let mut state = shard.state.borrow_mut();
         let state = &mut *state;
         let now = state.table.read_clock();
+        shard.mailboxes[usize::from(shard.index.0)].tick(now.monotonic);
         state.table.expire();
         state.table.adapt_window(work.share(now.monotonic));
         state.handler.tick(now, &mut state.table);
@@ -37,28 +33,6 @@ pub(crate) async fn tick<H: Handler>(shard: Rc<Shard<H>>) {
             state.table.kill_all();
         }
     }
-}
-
-/// Timers of one tick, each due a tick after the one before.
-const TIMERS: u32 = 8;
-
-/// Waits for a tick, with more timers behind the one that ends the wait.
-///
-/// glommio 0.9.0 parks with tasks ready to run when an event of its latency ring (a wake from another thread, the
-/// preemption timer) arrives between its look for events and its first task: `run_task_queues` then says that there was
-/// nothing to run. Whatever happens next ends that sleep, but if this clock is among the tasks that were passed over, no
-/// timer is armed and on a quiet shard nothing happens next. The spare timers bound such a sleep to a tick.
-async fn sleep_a_tick() {
-    let mut timers: Vec<Timer> = (1..=TIMERS).map(|n| Timer::new(TICK * n)).collect();
-    poll_fn(|cx| {
-        let mut ended = false;
-        for timer in &mut timers {
-            // Polling arms a timer, so none may be left out.
-            ended |= Pin::new(timer).poll(cx).is_ready();
-        }
-        if ended { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 /// How much of the time this thread was at work.
