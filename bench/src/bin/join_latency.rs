@@ -29,12 +29,21 @@ struct Arguments {
     /// joins and asks of each kind (default 1000)
     #[argh(option, default = "1000")]
     rounds: u32,
+    /// milliseconds of rest before each join and ask, so that the shards sleep (default 2)
+    #[argh(option, default = "2")]
+    pause_ms: u64,
     /// measure a second time while so many rooms of eight relay (default 0: only idle)
     #[argh(option, default = "0")]
     load_threads: u32,
     /// messages per second into each of these rooms (default 500)
     #[argh(option, default = "500")]
     load_rate: u32,
+}
+
+impl Arguments {
+    fn rest(&self) {
+        thread::sleep(Duration::from_millis(self.pause_ms));
+    }
 }
 
 fn main() -> ExitCode {
@@ -109,6 +118,7 @@ fn joins(arguments: &Arguments, state: &str) -> Result<(Times, Times), String> {
             let mut client = Client::connect(url)?;
             // Once this is answered the connection has its ticket and is where the URL sent it.
             client.call(PING, "Pong")?;
+            arguments.rest();
             times.push(client.call(&join(&game, &code, "guest"), "RoomJoined")?);
             // The seat is free for the next round, and the resident's news are read, so that nothing piles up.
             client.call(r#"{"type":"LeaveRoom"}"#, "RoomLeft")?;
@@ -124,7 +134,9 @@ fn asks(arguments: &Arguments) -> Result<(Times, Times), String> {
     let mut client = Client::connect(&arguments.server_url)?;
     let (mut ping, mut ask) = (Times::default(), Times::default());
     for _ in 0..arguments.rounds {
+        arguments.rest();
         ping.push(client.call(PING, "Pong")?);
+        arguments.rest();
         ask.push(client.call(&join("", "ASKING", "nobody"), "RoomJoinFailed")?);
     }
     client.close();
