@@ -69,10 +69,10 @@ fn die(address: SocketAddr, number: usize) {
     if stream.write_all(&script[..spoken]).is_err() {
         return;
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let _ = stream.read(&mut [0; 4096]);
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         socket2::SockRef::from(&stream)
             .set_linger(Some(Duration::ZERO))
             .expect("linger can be set");
