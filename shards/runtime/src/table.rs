@@ -180,11 +180,7 @@ impl Table {
     /// Gives the slot up. Its generation moves on, so nothing reaches the descriptor any more; only then may the stream
     /// be dropped.
     pub(crate) fn release(&mut self, slot: Slot) {
-        let Some(entry) = self
-            .entries
-            .get_mut(slot.index as usize)
-            .filter(|e| e.generation == slot.generation)
-        else {
+        let Some(entry) = find(&mut self.entries, slot) else {
             return;
         };
         entry.outbox.clear(&mut self.pool);
@@ -206,9 +202,7 @@ impl Table {
     }
 
     fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {
-        self.entries
-            .get_mut(slot.index as usize)
-            .filter(|entry| entry.generation == slot.generation && entry.phase != Phase::Free)
+        find(&mut self.entries, slot).filter(|entry| entry.phase != Phase::Free)
     }
 
     // ----- what the connection's task asks
@@ -254,11 +248,7 @@ impl Table {
     pub(crate) fn sent(&mut self, slot: Slot, n: usize) {
         self.counters.sends += 1;
         self.counters.bytes_out += n as u64;
-        let Some(entry) = self
-            .entries
-            .get_mut(slot.index as usize)
-            .filter(|e| e.generation == slot.generation)
-        else {
+        let Some(entry) = find(&mut self.entries, slot) else {
             return;
         };
         entry.outbox.advance(n, &mut self.pool);
@@ -396,7 +386,22 @@ impl Default for Entry {
     }
 }
 
+/// The entry of `slot`, unless the slot was given up. Borrows the entries alone, so that a caller may use the rest of the
+/// table meanwhile.
+fn find(entries: &mut [Entry], slot: Slot) -> Option<&mut Entry> {
+    entries
+        .get_mut(slot.index as usize)
+        .filter(|entry| entry.generation == slot.generation)
+}
+
 impl Entry {
+    /// Whether a frame of `more` payload bytes fits beside what is not sent yet.
+    fn has_room(&self, more: usize, limit: usize) -> bool {
+        /// The longest header of a frame that a server sends.
+        const HEADER_BYTES: usize = 10;
+        self.outbox.len() + more + HEADER_BYTES <= limit
+    }
+
     fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();

@@ -1,6 +1,6 @@
 //! What is sent: the engine's effects, outboxes, batches, the flush.
 
-use super::{Phase, Table};
+use super::{Phase, Table, find};
 use crate::mailbox::Request;
 use crate::socket;
 use signal_fish_core::admission::{Ask, Notice};
@@ -11,11 +11,31 @@ use std::task::Waker;
 use std::time::Duration;
 
 impl Effects for Table {
+    /// The step that a relayed message takes once per recipient: one look at the slot, one copy.
     fn send(&mut self, to: Slot, form: Form, payload: &[u8]) {
-        if self.has_room(to, payload.len()) {
-            self.counters.messages_out += 1;
-            self.count_unsent(to);
-            self.append(to, |out| ws::write_message(form == Form::Text, payload, out));
+        let Some(entry) = find(&mut self.entries, to).filter(|entry| entry.phase == Phase::Open) else {
+            return;
+        };
+        if !entry.has_room(payload.len(), self.options.outbound_bytes_max) {
+            return self.close_slow(to);
+        }
+        self.counters.messages_out += 1;
+        entry.unsent_messages = entry.unsent_messages.saturating_add(1);
+        ws::write_message(form == Form::Text, payload, entry.outbox.tail(&mut self.pool));
+        if !entry.dirty && !entry.blocked {
+            entry.dirty = true;
+            self.dirty.push_back(to);
+            self.wake_flusher();
+        } else if !self.batches.waiting.is_empty()
+            && entry.dirty
+            && self
+                .options
+                .batching
+                .is_some_and(|it| it.messages_max == entry.unsent_messages)
+        {
+            // A full batch waits no longer.
+            self.batches.due.push_back(to);
+            self.wake_flusher();
         }
     }
 
@@ -52,22 +72,20 @@ impl Effects for Table {
     }
 
     fn hand_off(&mut self, slot: Slot, to: ShardIndex, session: Box<MovingSession>) {
-        if let Some(entry) = self.entry(slot) {
-            entry.phase = Phase::Moving;
-            entry.waiting = false;
-            entry.moving = Some(Box::new(super::Departure { to, session }));
-            entry.wake();
-        }
+        // A connection that is ending meanwhile goes nowhere; what its session holds is given back here.
+        let Some(entry) = self.entry(slot).filter(|entry| entry.phase == Phase::Open) else {
+            return session.abandon(|notice| self.request(Request::Notice(notice)));
+        };
+        entry.phase = Phase::Moving;
+        entry.waiting = false;
+        entry.moving = Some(Box::new(super::Departure { to, session }));
+        entry.wake();
     }
 }
 
 impl Table {
     pub(super) fn append(&mut self, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(entry) = self
-            .entries
-            .get_mut(slot.index as usize)
-            .filter(|e| e.generation == slot.generation)
-        else {
+        let Some(entry) = find(&mut self.entries, slot) else {
             return;
         };
         if !matches!(entry.phase, Phase::Head | Phase::Open) {
@@ -76,17 +94,6 @@ impl Table {
         write(entry.outbox.tail(&mut self.pool));
         if !entry.dirty && !entry.blocked {
             self.mark_dirty(slot);
-        }
-    }
-
-    /// Counts a message of a batch; a full batch waits no longer.
-    fn count_unsent(&mut self, slot: Slot) {
-        let messages_max = self.options.batching.map_or(u32::MAX, |batching| batching.messages_max);
-        let Some(entry) = self.entry(slot) else { return };
-        entry.unsent_messages = entry.unsent_messages.saturating_add(1);
-        if entry.unsent_messages == messages_max && entry.dirty && !self.batches.waiting.is_empty() {
-            self.batches.due.push_back(slot);
-            self.wake_flusher();
         }
     }
 
@@ -106,19 +113,22 @@ impl Table {
 
     /// Whether `more` payload bytes fit into the outbox; if not, the slow consumer is closed with 1013 (D26).
     pub(super) fn has_room(&mut self, slot: Slot, more: usize) -> bool {
-        /// The longest header of a frame that a server sends.
-        const HEADER_BYTES: usize = 10;
         let limit = self.options.outbound_bytes_max;
         let Some(entry) = self.entry(slot).filter(|entry| entry.phase == Phase::Open) else {
             return false;
         };
-        if entry.outbox.len() + more + HEADER_BYTES <= limit {
-            return true;
+        let fits = entry.has_room(more, limit);
+        if !fits {
+            self.close_slow(slot);
         }
+        fits
+    }
+
+    /// Closes a slow consumer; its session ends when the call of the engine that is under way has returned.
+    fn close_slow(&mut self, slot: Slot) {
         self.counters.slow_consumer_closes += 1;
         self.doomed.push(slot);
         self.close_with(slot, Some(1013), "too slow: the outbound buffer is full");
-        false
     }
 
     /// Whom to wake when there is something to flush; `true` when there already is.
@@ -183,11 +193,7 @@ impl Table {
     }
 
     fn flush_slot(&mut self, slot: Slot) {
-        let Some(entry) = self
-            .entries
-            .get_mut(slot.index as usize)
-            .filter(|e| e.generation == slot.generation)
-        else {
+        let Some(entry) = find(&mut self.entries, slot) else {
             return;
         };
         entry.dirty = false;
