@@ -11,6 +11,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -118,6 +119,8 @@ impl Net {
     /// # Errors
     /// The system has no epoll instance to give.
     pub fn new(target: Arc<Target>, epoch: Instant, seed: u32) -> std::io::Result<Self> {
+        // The kernel lets a wait end 50 µs late by default, to save wakes; where it refuses, sends are that late.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         Ok(Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             target,

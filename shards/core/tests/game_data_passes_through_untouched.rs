@@ -88,11 +88,11 @@ proptest! {
         let Ok(ClientMessage::GameData(data)) = parsed else {
             return Err(TestCaseError::fail(format!("{parsed:?}")));
         };
-        prop_assert_eq!(data.get(), &json);
+        prop_assert_eq!(data, &json);
 
         let sender = PlayerId::from_random([7; 16]);
         let mut relayed = Vec::new();
-        write_game_data(sender, data.get(), &mut relayed);
+        write_game_data(sender, data, &mut relayed);
         let relayed = String::from_utf8(relayed).expect("UTF-8");
         let expected = format!(r#"{{"type":"GameData","data":{{"from_player":"{sender}","data":{json}}}}}"#);
         prop_assert_eq!(&relayed, &expected);

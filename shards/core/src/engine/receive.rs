@@ -29,7 +29,7 @@ impl Engine {
             room.touch(now.monotonic);
         }
         match message {
-            ClientMessage::GameData(data) => self.game_data(slot, data.get(), fx),
+            ClientMessage::GameData(data) => self.game_data(slot, data, fx),
             ClientMessage::Ping => self.outbound.tell(slot, &ServerMessage::Pong, fx),
             ClientMessage::Authenticate(message) => self.authenticate(now, slot, &message, fx),
             ClientMessage::JoinRoom(message) => self.join_room(slot, &message, fx),

@@ -1,4 +1,4 @@
-use super::{ConnectionInfo, PlayerId, RoomId};
+use super::{ConnectionInfo, PlayerId, RoomId, game_data};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -12,8 +12,8 @@ pub enum ClientMessage<'a> {
     JoinRoom(JoinRoom<'a>),
     /// Leave the room.
     LeaveRoom,
-    /// Relay a value to the other members; the text is passed on untouched (D2).
-    GameData(&'a RawValue),
+    /// Relay a value, given as its JSON text, to the other members; it is passed on untouched (D2).
+    GameData(&'a str),
     /// Toggle readiness in the lobby.
     PlayerReady,
     /// Take or release authority.
@@ -144,7 +144,7 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct GameDataBody<'a> {
     #[serde(borrow)]
     data: &'a RawValue,
@@ -168,10 +168,18 @@ impl<'a> ClientMessage<'a> {
     /// [`Invalid`] for everything spec 2.8 lists, for arrays in place of objects, and for values nested deeper than
     /// [`DEPTH_MAX`](super::DEPTH_MAX) (D2).
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
+        if let Some(value) = game_data::value(text) {
+            return Ok(Self::GameData(value));
+        }
+        Self::parse_any(text)
+    }
+
+    /// As [`Self::parse`], without the short way that `GameData` takes in its usual shape.
+    pub(super) fn parse_any(text: &'a str) -> Result<Self, Invalid> {
         let envelope: Envelope<'a> = object(text)?;
         let data = envelope.data.map(RawValue::get);
         Ok(match &*envelope.kind {
-            "GameData" => Self::GameData(game_data(data)?),
+            "GameData" => Self::GameData(game_data_value(data)?),
             "Ping" => without_payload(data, Self::Ping)?,
             "Authenticate" => Self::Authenticate(object(data.ok_or(Invalid)?)?),
             "JoinRoom" => Self::JoinRoom(object(data.ok_or(Invalid)?)?),
@@ -187,13 +195,18 @@ impl<'a> ClientMessage<'a> {
         })
     }
 
-    /// Appends the message as a compact JSON envelope to `out`; what a client does.
+    /// Appends the message as a compact JSON envelope to `out`; what a client does. The text of game data goes out as
+    /// it is.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Authenticate(data) => envelope("Authenticate", Some(data), out),
             Self::JoinRoom(data) => envelope("JoinRoom", Some(data), out),
             Self::LeaveRoom => envelope("LeaveRoom", None::<()>, out),
-            Self::GameData(data) => envelope("GameData", Some(GameDataBody { data }), out),
+            Self::GameData(data) => {
+                for part in [r#"{"type":"GameData","data":{"data":"#, data, "}}"] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+            }
             Self::PlayerReady => envelope("PlayerReady", None::<()>, out),
             Self::AuthorityRequest(data) => envelope("AuthorityRequest", Some(data), out),
             Self::ProvideConnectionInfo(connection_info) => {
@@ -239,10 +252,10 @@ fn without_payload<'a>(data: Option<&str>, message: ClientMessage<'a>) -> Result
     }
 }
 
-fn game_data(data: Option<&str>) -> Result<&RawValue, Invalid> {
+fn game_data_value(data: Option<&str>) -> Result<&str, Invalid> {
     let body: GameDataBody<'_> = object(data.ok_or(Invalid)?)?;
     super::json_depth::check(body.data.get())?;
-    Ok(body.data)
+    Ok(body.data.get())
 }
 
 fn connection_info(data: Option<&str>) -> Result<ConnectionInfo, Invalid> {

@@ -6,6 +6,7 @@
 mod client;
 mod connection_info;
 mod error_code;
+mod game_data;
 mod id;
 pub mod json_depth;
 pub mod message_pack;
