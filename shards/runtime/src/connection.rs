@@ -3,16 +3,13 @@
 use crate::incoming::{Acceptor, Incoming, Upgraded};
 use crate::mailbox::Mail;
 use crate::shard::{Shard, State};
-use crate::table::Phase;
-use crate::{Handler, handoff::Handoff, socket};
+use crate::table::{Move, Phase};
+use crate::{Handler, handoff::Handoff};
 use futures_lite::future::poll_fn;
-use futures_lite::{AsyncRead, AsyncWrite};
-use glommio::net::TcpStream;
 use signal_fish_core::engine::{Form, Slot};
 use signal_fish_core::ws::{Decoder, Event, Violation};
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -25,20 +22,17 @@ const DISCARD_BYTES_MAX: usize = 64 * 1024;
 pub(crate) async fn serve_accepted<H: Handler, A: Acceptor>(
     shard: Rc<Shard<H>>,
     acceptor: Rc<A>,
-    mut stream: TcpStream,
     slot: Slot,
     peer: IpAddr,
 ) {
     let mut incoming = Incoming {
         shard: &shard,
-        stream: &mut stream,
         slot,
         peer,
     };
     let upgraded = acceptor.accept(&mut incoming).await;
     let mut connection = Connection {
         slot,
-        stream,
         decoder: Decoder::default(),
         unread: Unread::default(),
     };
@@ -52,23 +46,19 @@ pub(crate) async fn serve_accepted<H: Handler, A: Acceptor>(
             connection.end(&shard).await;
         }
     }
-    // The slot dies before the stream, so that nothing is ever sent to a descriptor that means another connection.
     shard.state.borrow_mut().table.release(slot);
-    drop(connection);
 }
 
 /// Serves a connection that arrived from another shard.
 pub(crate) async fn serve_adopted<H: Handler>(shard: Rc<Shard<H>>, mut connection: Connection) {
     connection.serve(&shard).await;
     shard.state.borrow_mut().table.release(connection.slot);
-    drop(connection);
 }
 
-/// A socket that speaks WebSocket, and its codec.
+/// A connection that speaks WebSocket: its codec, and the slot of its socket.
 #[derive(Debug)]
 pub(crate) struct Connection {
     slot: Slot,
-    stream: TcpStream,
     decoder: Decoder,
     unread: Unread,
 }
@@ -91,10 +81,9 @@ enum Stop {
 }
 
 impl Connection {
-    pub(crate) fn adopted(slot: Slot, stream: TcpStream, decoder: Decoder, unread: Vec<u8>) -> Self {
+    pub(crate) fn adopted(slot: Slot, decoder: Decoder, unread: Vec<u8>) -> Self {
         Self {
             slot,
-            stream,
             decoder,
             unread: Unread {
                 bytes: unread,
@@ -149,7 +138,7 @@ impl Connection {
                     return Poll::Ready(Stop::Die);
                 }
             }
-            if self.poll_blocked_output(state, cx).is_err() {
+            if self.send_blocked_output(state).is_err() {
                 self.disconnect(state);
                 return Poll::Ready(Stop::Die);
             }
@@ -164,7 +153,7 @@ impl Connection {
                 self.handle_unread(state, &mut frames_left);
                 continue;
             }
-            match self.poll_input(state, cx, &mut frames_left) {
+            match self.poll_input(state, &mut frames_left) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(n)) => bytes_left = bytes_left.saturating_sub(n),
                 Poll::Ready(Err(stop)) => return Poll::Ready(stop),
@@ -173,15 +162,10 @@ impl Connection {
     }
 
     /// Receives once and handles what came.
-    fn poll_input<H: Handler>(
-        &mut self,
-        state: &mut State<H>,
-        cx: &mut Context<'_>,
-        frames_left: &mut usize,
-    ) -> Poll<Result<usize, Stop>> {
+    fn poll_input<H: Handler>(&mut self, state: &mut State<H>, frames_left: &mut usize) -> Poll<Result<usize, Stop>> {
         // The buffer is out of the state while frames borrow from it.
         let mut buffer = std::mem::take(&mut state.buffer);
-        let result = match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+        let result = match state.table.receive(self.slot, &mut buffer) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => {
                 self.disconnect(state);
@@ -193,7 +177,6 @@ impl Connection {
                 self.unread.keep(&buffer[taken..n]);
                 Poll::Ready(Ok(n))
             }
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(0)),
             Poll::Ready(Err(_)) => {
                 self.disconnect(state);
                 Poll::Ready(Err(Stop::Die))
@@ -279,13 +262,11 @@ impl Connection {
     }
 
     /// Goes on with output that met a full socket buffer.
-    fn poll_blocked_output<H: Handler>(&mut self, state: &mut State<H>, cx: &mut Context<'_>) -> io::Result<()> {
+    fn send_blocked_output<H: Handler>(&mut self, state: &mut State<H>) -> io::Result<()> {
         while state.table.is_blocked(self.slot) {
-            match Pin::new(&mut self.stream).poll_write(cx, state.table.unsent(self.slot)) {
+            match state.table.send_more(self.slot) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(n)) => state.table.sent(self.slot, n),
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(sent) => sent?,
             }
         }
         Ok(())
@@ -315,28 +296,24 @@ impl Connection {
             return Poll::Ready(());
         }
         while !*shut {
-            let unsent = table.unsent(self.slot);
-            if unsent.is_empty() {
-                if socket::shutdown_write(&self.stream).is_err() {
+            if !table.has_unsent(self.slot) {
+                if table.shutdown_write(self.slot).is_err() {
                     return Poll::Ready(());
                 }
                 *shut = true;
                 break;
             }
-            match Pin::new(&mut self.stream).poll_write(cx, unsent) {
+            match table.send_more(self.slot) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(n)) => table.sent(self.slot, n),
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
             }
         }
         while *discarded < DISCARD_BYTES_MAX {
-            match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            match table.receive(self.slot, buffer) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => break,
-                Poll::Ready(Ok(n)) => *discarded += n,
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Poll::Ready(Err(_)) => break,
+                Poll::Ready(Ok(0) | Err(_)) => break,
+                Poll::Ready(Ok(received)) => *discarded += received,
             }
         }
         Poll::Ready(())
@@ -348,32 +325,21 @@ impl Connection {
     fn depart<H: Handler>(&mut self, shard: &Shard<H>) {
         let mut state = shard.state.borrow_mut();
         let state = &mut *state;
-        let Some((departure, unsent)) = state.table.take_departure(self.slot) else {
+        let Some(departure) = state.table.take_departure(self.slot) else {
             return;
         };
-        let socket = match socket::duplicate(&self.stream) {
-            Ok(socket) => socket,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be moved to its shard");
-                state.table.counters.handoffs_failed += 1;
-                state.handler.abandon(departure.session, &mut state.table);
-                return;
-            }
-        };
+        let Move { to, session } = *departure.move_to;
         let handoff = Box::new(Handoff {
-            socket,
+            socket: departure.socket,
             decoder: std::mem::take(&mut self.decoder),
             unread: std::mem::take(&mut self.unread).into_rest(),
-            unsent,
-            session: departure.session,
+            unsent: departure.unsent,
+            session,
         });
-        match shard.mailboxes[usize::from(departure.to.0)].try_send(Mail::Connection(handoff)) {
+        match shard.mailboxes[usize::from(to.0)].try_send(Mail::Connection(handoff)) {
             Ok(()) => state.table.counters.handoffs_out += 1,
             Err(mail) => {
-                tracing::warn!(
-                    to = departure.to.0,
-                    "a connection was closed: the mailbox of its shard is full"
-                );
+                tracing::warn!(to = to.0, "a connection was closed: the mailbox of its shard is full");
                 state.table.counters.handoffs_failed += 1;
                 if let Mail::Connection(handoff) = mail {
                     refuse(&handoff);

@@ -1,14 +1,10 @@
 use crate::Handler;
 use crate::shard::Shard;
 use crate::table::Phase;
-use futures_lite::AsyncRead;
 use futures_lite::future::poll_fn;
-use glommio::net::TcpStream;
 use signal_fish_core::engine::Slot;
 use std::future::Future;
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -46,7 +42,6 @@ pub struct Hint {
 #[derive(Debug)]
 pub struct Incoming<'a, H: Handler> {
     pub(crate) shard: &'a Rc<Shard<H>>,
-    pub(crate) stream: &'a mut TcpStream,
     pub(crate) slot: Slot,
     pub(crate) peer: IpAddr,
 }
@@ -92,19 +87,13 @@ impl<H: Handler> Incoming<'_, H> {
         }
         let room = bytes_max.min(state.buffer.len());
         let buffer = &mut state.buffer[..room];
-        match Pin::new(&mut *self.stream).poll_read(cx, buffer) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(ReadError::Ended)),
-            Poll::Ready(Ok(n)) => {
-                head.extend_from_slice(&buffer[..n]);
-                Poll::Ready(Ok(()))
+        state.table.receive(self.slot, buffer).map(|received| match received {
+            Ok(0) | Err(_) => Err(ReadError::Ended),
+            Ok(received) => {
+                head.extend_from_slice(&buffer[..received]);
+                Ok(())
             }
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(Err(ReadError::Ended)),
-        }
+        })
     }
 
     /// Sends an answer.

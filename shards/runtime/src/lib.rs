@@ -15,6 +15,7 @@ mod handoff;
 mod incoming;
 mod mailbox;
 mod outbox;
+mod readiness;
 mod shard;
 mod socket;
 mod table;

@@ -1,20 +1,24 @@
+use crate::Handler;
 use crate::clock::Clock;
 use crate::connection::{self, Connection};
 use crate::flusher::flush_turns;
 use crate::handoff::Handoff;
 use crate::incoming::Acceptor;
 use crate::mailbox::{Inbox, Mail, Mailbox, Request};
+use crate::readiness::{Readiness, create_epoll};
 use crate::table::{Counters, Phase, Table};
 use crate::timers::tick;
-use crate::{Handler, socket};
 use crossbeam_channel::Sender;
 use futures_lite::future::poll_fn;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use rustix::io::Errno;
+use rustix::net::{SocketAddrAny, SocketFlags};
 use signal_fish_core::engine::{self, ShardIndex};
 use signal_fish_core::ws;
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -63,8 +67,8 @@ pub struct ShardPlan {
     pub index: ShardIndex,
     /// CPU to pin it to; `None` leaves it to the scheduler.
     pub cpu: Option<usize>,
-    /// Listener of its own.
-    pub listener: std::net::TcpListener,
+    /// Listener of its own, non-blocking, as from [`listen`](crate::listen).
+    pub listener: TcpListener,
     /// Its mailbox.
     pub inbox: Inbox,
     /// The mailboxes of all shards, its own included.
@@ -128,6 +132,7 @@ impl ShardPlan {
         A: Acceptor,
         F: FnOnce() -> (H, A) + Send + 'static,
     {
+        let epoll = create_epoll()?;
         let placement = self.cpu.map_or(Placement::Unbound, Placement::Fixed);
         LocalExecutorBuilder::new(placement)
             .name("shard")
@@ -135,7 +140,7 @@ impl ShardPlan {
             .preempt_timer(PREEMPT_TIMER)
             .spawn(move || async move {
                 let (handler, acceptor) = make();
-                run(self, handler, acceptor, started).await;
+                run(self, Readiness::new(epoll), handler, acceptor, started).await;
             })
             .map(ShardThread)
             .map_err(io::Error::from)
@@ -162,8 +167,15 @@ impl ShardThread {
 }
 
 /// The life of a shard: serve until the drain, then until the last connection has ended.
-async fn run<H: Handler, A: Acceptor>(plan: ShardPlan, handler: H, acceptor: A, started: Sender<()>) {
-    let table = Table::new(plan.index, plan.options, Clock::new(plan.start), plan.control);
+async fn run<H: Handler, A: Acceptor>(
+    plan: ShardPlan,
+    readiness: Readiness,
+    handler: H,
+    acceptor: A,
+    started: Sender<()>,
+) {
+    let clock = Clock::new(plan.start);
+    let table = Table::new(plan.index, plan.options, clock, plan.control, readiness);
     let shard = Rc::new(Shard {
         index: plan.index,
         state: RefCell::new(State {
@@ -175,6 +187,7 @@ async fn run<H: Handler, A: Acceptor>(plan: ShardPlan, handler: H, acceptor: A, 
         }),
         mailboxes: plan.mailboxes,
     });
+    let sockets = glommio::spawn_local(wake_ready(Rc::clone(&shard)));
     let mail = glommio::spawn_local(read_mail(Rc::clone(&shard), plan.inbox));
     let flusher = glommio::spawn_local(flush_turns(Rc::clone(&shard)));
     let timer = glommio::spawn_local(tick(Rc::clone(&shard)));
@@ -193,6 +206,7 @@ async fn run<H: Handler, A: Acceptor>(plan: ShardPlan, handler: H, acceptor: A, 
     timer.cancel().await;
     mail.cancel().await;
     flusher.cancel().await;
+    sockets.cancel().await;
 }
 
 impl<H: Handler> State<H> {
@@ -255,43 +269,76 @@ impl<H: Handler> State<H> {
     }
 }
 
-/// Accepts connections, one task each.
-async fn accept<H: Handler, A: Acceptor>(shard: Rc<Shard<H>>, acceptor: Rc<A>, listener: std::net::TcpListener) {
-    let listener = socket::adopt_listener(listener);
+/// Wakes the connections whose sockets are ready.
+async fn wake_ready<H: Handler>(shard: Rc<Shard<H>>) {
     loop {
-        let accepted = match listener.shared_accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if accept_failed(&io::Error::from(error)) {
-                    glommio::timer::sleep(ACCEPT_RETRY).await;
-                }
-                continue;
-            }
-        };
-        // Asked of the stream: `AcceptedTcpStream::peer_addr` closes the descriptor when it fails, and the stream would
-        // close it, or by then a stranger's, once more.
-        let stream = accepted.bind_to_executor();
-        // Without a peer the connection has ended in the queue.
-        let Ok(peer) = stream.peer_addr() else { continue };
-        // Fails only on a connection that has ended, which its task finds out by itself.
-        let _ = stream.set_nodelay(true);
-        let mut state = shard.state.borrow_mut();
-        state.table.read_clock();
-        let Some(slot) = state.table.take_slot(stream.as_raw_fd(), Phase::Head) else {
-            continue;
-        };
-        state.table.counters.accepted += 1;
-        drop(state);
-        let task = connection::serve_accepted(Rc::clone(&shard), Rc::clone(&acceptor), stream, slot, peer.ip());
-        glommio::spawn_local(task).detach();
+        let ready = shard.state.borrow().table.readiness();
+        ready.await;
+        while shard.state.borrow_mut().table.wake_ready() {
+            futures_lite::future::yield_now().await;
+        }
     }
 }
 
-/// Answers the connections that nobody accepted any more: closing their listener would reset them.
-fn refuse_queue(listener: &std::net::TcpListener, answer: &[u8]) {
-    if listener.set_nonblocking(true).is_err() {
-        return;
+/// Accepts connections, one task each.
+async fn accept<H: Handler, A: Acceptor>(shard: Rc<Shard<H>>, acceptor: Rc<A>, listener: TcpListener) {
+    /// Connections accepted before other tasks get their turn.
+    const ACCEPTS_PER_TURN_MAX: usize = 64;
+    if let Err(error) = shard.state.borrow().table.watch_listener(&listener) {
+        tracing::error!(%error, "a shard accepts nobody: its listener cannot be watched");
     }
+    loop {
+        let mut accepted = 0;
+        let pause = poll_fn(|cx| {
+            shard.state.borrow_mut().table.wake_at_newcomers(cx.waker());
+            while accepted < ACCEPTS_PER_TURN_MAX {
+                match rustix::net::acceptfrom_with(&listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                    Ok((socket, peer)) => begin(&shard, &acceptor, socket, peer),
+                    Err(Errno::AGAIN) => return Poll::Pending,
+                    // It ended in the queue.
+                    Err(Errno::CONNABORTED | Errno::INTR) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted; is the limit of open files too low?");
+                        return Poll::Ready(true);
+                    }
+                }
+                accepted += 1;
+            }
+            Poll::Ready(false)
+        })
+        .await;
+        if pause {
+            glommio::timer::sleep(ACCEPT_RETRY).await;
+        } else {
+            futures_lite::future::yield_now().await;
+        }
+    }
+}
+
+/// Starts the task of a connection.
+fn begin<H: Handler, A: Acceptor>(
+    shard: &Rc<Shard<H>>,
+    acceptor: &Rc<A>,
+    socket: OwnedFd,
+    peer: Option<SocketAddrAny>,
+) {
+    // The listener is one for IP, so this cannot fail.
+    let Some(Ok(peer)) = peer.map(SocketAddr::try_from) else {
+        return;
+    };
+    let mut state = shard.state.borrow_mut();
+    state.table.read_clock();
+    let Some(slot) = state.table.take_slot(socket, Phase::Head) else {
+        return;
+    };
+    state.table.counters.accepted += 1;
+    drop(state);
+    let task = connection::serve_accepted(Rc::clone(shard), Rc::clone(acceptor), slot, peer.ip());
+    glommio::spawn_local(task).detach();
+}
+
+/// Answers the connections that nobody accepted any more: closing their listener would reset them.
+fn refuse_queue(listener: &TcpListener, answer: &[u8]) {
     // Who comes faster than they are answered must not keep the server from ending.
     for _ in 0..QUEUE_MAX {
         let Ok((stream, _)) = listener.accept() else { break };
@@ -300,17 +347,6 @@ fn refuse_queue(listener: &std::net::TcpListener, answer: &[u8]) {
         let _ = rustix::net::send(&stream, answer, flags);
         let _ = stream.shutdown(std::net::Shutdown::Write);
     }
-    // The accept that is still in the ring would keep the socket listening after the last descriptor is closed.
-    let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
-}
-
-/// Logs a failed accept; says whether to wait before the next.
-fn accept_failed(error: &io::Error) -> bool {
-    if error.kind() == io::ErrorKind::ConnectionAborted || error.kind() == io::ErrorKind::Interrupted {
-        return false;
-    }
-    tracing::warn!(%error, "a connection could not be accepted; is the limit of open files too low?");
-    true
 }
 
 /// Handles what other threads send.
@@ -362,8 +398,7 @@ fn adopt<H: Handler>(shard: &Rc<Shard<H>>, handoff: Handoff) {
     let mut guard = shard.state.borrow_mut();
     let state = &mut *guard;
     let now = state.table.read_clock();
-    let stream = socket::adopt_stream(socket);
-    let Some(slot) = state.table.take_slot(stream.as_raw_fd(), Phase::Open) else {
+    let Some(slot) = state.table.take_slot(socket, Phase::Open) else {
         state.table.counters.handoffs_failed += 1;
         state.handler.abandon(session, &mut state.table);
         return;
@@ -378,6 +413,6 @@ fn adopt<H: Handler>(shard: &Rc<Shard<H>>, handoff: Handoff) {
     }
     state.settle();
     drop(guard);
-    let connection = Connection::adopted(slot, stream, decoder, unread);
+    let connection = Connection::adopted(slot, decoder, unread);
     glommio::spawn_local(connection::serve_adopted(Rc::clone(shard), connection)).detach();
 }

@@ -1,12 +1,15 @@
-//! Sockets by number: the only unsafe code of the project.
+//! Listeners, and waiting for a descriptor: the only unsafe code of the project.
 #![allow(unsafe_code)]
 
-use glommio::net::{TcpListener, TcpStream};
-use rustix::net::SendFlags;
+use futures_lite::AsyncRead;
+use futures_lite::future::poll_fn;
+use glommio::net::TcpStream;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::net::SocketAddr;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::pin::Pin;
+use std::task::Poll;
 
 /// Connections that may wait in a listener's queue; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -41,44 +44,32 @@ pub fn listen_again(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 fn new_listener(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit it.
+    socket.set_tcp_nodelay(true)?;
     Ok(socket)
 }
 
-/// Hands a listener to the executor of this thread.
-pub(crate) fn adopt_listener(listener: std::net::TcpListener) -> TcpListener {
-    // SAFETY: the descriptor is a listening TCP socket, and ownership moves: `into_raw_fd` gives it up.
-    unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) }
-}
-
-/// Hands a connected socket to the executor of this thread.
-pub(crate) fn adopt_stream(socket: OwnedFd) -> TcpStream {
-    // SAFETY: the descriptor is a connected TCP socket, and ownership moves: `into_raw_fd` gives it up.
-    unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }
-}
-
-/// A second descriptor for the stream's socket, to move it to another thread.
-pub(crate) fn duplicate(stream: &TcpStream) -> io::Result<OwnedFd> {
-    borrow(stream).try_clone_to_owned()
-}
-
-/// Ends the sending direction.
-pub(crate) fn shutdown_write(stream: &TcpStream) -> io::Result<()> {
-    let fd = borrow(stream);
-    socket2::SockRef::from(&fd).shutdown(Shutdown::Write)
-}
-
-fn borrow(stream: &TcpStream) -> BorrowedFd<'_> {
-    // SAFETY: the stream owns the descriptor and outlives the borrow, which carries its lifetime.
-    unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
-}
-
-/// Sends without waiting; `WouldBlock` when the socket's buffer is full.
+/// Waits until a descriptor is readable, as `poll(2)` means it, which need not be a socket.
 ///
-/// `fd` must be the descriptor of a slot that is still in use: the table forgets a slot's descriptor before the stream
-/// that owns it is dropped.
-pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    debug_assert!(fd >= 0);
-    // SAFETY: by the rule above the descriptor is open for the duration of this call.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    Ok(rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+/// glommio waits for its own kinds of descriptors only. A stream of its has armed a poll when it is made, and looks at
+/// nothing but that poll until it fires: so far, any descriptor will do.
+///
+/// # Errors
+/// No descriptor is left: the stream owns one.
+pub(crate) async fn readable(descriptor: &OwnedFd) -> io::Result<()> {
+    let descriptor = descriptor.try_clone()?;
+    // SAFETY: the descriptor is open, and ownership moves: `into_raw_fd` gives it up. That it is no TCP socket makes
+    // calls on it fail and nothing worse.
+    let mut stream = unsafe { TcpStream::from_raw_fd(descriptor.into_raw_fd()) };
+    let mut armed = false;
+    poll_fn(|cx| {
+        // Any wake ends the wait; the caller looks for itself. A poll that has not fired is cancelled with the stream.
+        if std::mem::replace(&mut armed, true) {
+            return Poll::Ready(());
+        }
+        Pin::new(&mut stream).poll_read(cx, &mut []).map(|_| ())
+    })
+    .await;
+    Ok(())
 }

@@ -1,16 +1,18 @@
+mod io;
 mod output;
 
 use crate::batches::Batches;
 use crate::clock::Clock;
 use crate::mailbox::Request;
 use crate::outbox::{Outbox, Pool};
+use crate::readiness::Readiness;
 use crate::shard::Options;
 use crossbeam_channel::Sender;
 use signal_fish_core::Now;
 use signal_fish_core::engine::{MovingSession, ShardIndex, Slot};
 use signal_fish_core::ws;
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
+use std::os::fd::OwnedFd;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -29,6 +31,9 @@ pub struct Table {
     dirty: VecDeque<Slot>,
     batches: Batches,
     flusher: Option<Waker>,
+    readiness: Readiness,
+    /// Woken when somebody waits in the listener's queue.
+    newcomers: Option<Waker>,
     pool: Pool,
     /// Slow consumers whose sessions the engine has not ended yet.
     doomed: Vec<Slot>,
@@ -61,8 +66,15 @@ pub struct Counters {
 #[derive(Debug)]
 struct Entry {
     generation: u32,
-    fd: RawFd,
+    /// Closed with the slot, so that nothing is ever sent to a descriptor that means another connection.
+    socket: Option<OwnedFd>,
     phase: Phase,
+    /// There may be input: set by readiness, cleared when everything was received.
+    readable: bool,
+    /// Input ends with the end of the stream or an error; receiving goes on until it is found.
+    ended: bool,
+    /// Readiness for output is reported, too.
+    watches_output: bool,
     /// In [`Table::dirty`], or in [`Batches`].
     dirty: bool,
     /// Messages appended since the last `send`.
@@ -78,13 +90,22 @@ struct Entry {
     expired: bool,
     waker: Option<Waker>,
     outbox: Outbox,
-    moving: Option<Box<Departure>>,
+    moving: Option<Box<Move>>,
 }
 
+/// Where a connection goes, and its session.
 #[derive(Debug)]
-pub(crate) struct Departure {
+pub(crate) struct Move {
     pub(crate) to: ShardIndex,
     pub(crate) session: Box<MovingSession>,
+}
+
+/// What leaves with a connection.
+#[derive(Debug)]
+pub(crate) struct Departure {
+    pub(crate) move_to: Box<Move>,
+    pub(crate) socket: OwnedFd,
+    pub(crate) unsent: Vec<u8>,
 }
 
 /// Where a connection is in its life.
@@ -108,7 +129,13 @@ pub(crate) enum Phase {
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Table {
-    pub(crate) fn new(shard: ShardIndex, options: Options, clock: Clock, control: Sender<Request>) -> Self {
+    pub(crate) fn new(
+        shard: ShardIndex,
+        options: Options,
+        clock: Clock,
+        control: Sender<Request>,
+        readiness: Readiness,
+    ) -> Self {
         Self {
             shard,
             options,
@@ -121,6 +148,8 @@ impl Table {
             dirty: VecDeque::new(),
             batches: Batches::default(),
             flusher: None,
+            readiness,
+            newcomers: None,
             pool: Pool::default(),
             doomed: Vec::new(),
             emptied: None,
@@ -148,8 +177,8 @@ impl Table {
 
     // ----- slots
 
-    /// Takes a slot for the socket `fd`; `None` when the shard has as many connections as it may.
-    pub(crate) fn take_slot(&mut self, fd: RawFd, phase: Phase) -> Option<Slot> {
+    /// Takes a slot for a socket; `None`, and the socket is closed, when the shard has as many connections as it may.
+    pub(crate) fn take_slot(&mut self, socket: OwnedFd, phase: Phase) -> Option<Slot> {
         if self.live >= self.options.slots_max {
             return None;
         }
@@ -161,24 +190,28 @@ impl Table {
                 index
             }
         };
-        self.live += 1;
-        let deadline = self.now.monotonic.saturating_add(self.options.head_timeout);
         let entry = &mut self.entries[index as usize];
-        *entry = Entry {
-            generation: entry.generation,
-            fd,
-            phase,
-            deadline,
-            ..Entry::default()
-        };
-        Some(Slot {
+        let slot = Slot {
             index,
             generation: entry.generation,
-        })
+        };
+        if let Err(error) = self.readiness.watch(slot, &socket) {
+            tracing::warn!(%error, "a connection was closed: it cannot be watched");
+            self.free.push(index);
+            return None;
+        }
+        *entry = Entry {
+            generation: slot.generation,
+            socket: Some(socket),
+            phase,
+            deadline: self.now.monotonic.saturating_add(self.options.head_timeout),
+            ..Entry::default()
+        };
+        self.live += 1;
+        Some(slot)
     }
 
-    /// Gives the slot up. Its generation moves on, so nothing reaches the descriptor any more; only then may the stream
-    /// be dropped.
+    /// Gives the slot up and closes its socket.
     pub(crate) fn release(&mut self, slot: Slot) {
         let Some(entry) = find(&mut self.entries, slot) else {
             return;
@@ -240,23 +273,6 @@ impl Table {
         self.entry(slot).is_none_or(|entry| entry.expired)
     }
 
-    pub(crate) fn unsent(&mut self, slot: Slot) -> &[u8] {
-        self.entry(slot).map_or(&[], |entry| entry.outbox.unsent())
-    }
-
-    /// The connection's task sent `n` bytes of [`Self::unsent`].
-    pub(crate) fn sent(&mut self, slot: Slot, n: usize) {
-        self.counters.sends += 1;
-        self.counters.bytes_out += n as u64;
-        let Some(entry) = find(&mut self.entries, slot) else {
-            return;
-        };
-        entry.outbox.advance(n, &mut self.pool);
-        if entry.outbox.is_empty() {
-            entry.blocked = false;
-        }
-    }
-
     // ----- changes of phase
 
     /// The upgrade is answered; frames follow.
@@ -290,10 +306,20 @@ impl Table {
         }
     }
 
-    pub(crate) fn take_departure(&mut self, slot: Slot) -> Option<(Box<Departure>, Vec<u8>)> {
-        let entry = self.entry(slot)?;
-        let departure = entry.moving.take()?;
-        Some((departure, std::mem::take(&mut entry.outbox).into_unsent()))
+    /// Gives up the slot of a connection that moves, and what of it has to travel.
+    pub(crate) fn take_departure(&mut self, slot: Slot) -> Option<Departure> {
+        let entry = find(&mut self.entries, slot)?;
+        let move_to = entry.moving.take()?;
+        let socket = entry.socket.take()?;
+        let unsent = std::mem::take(&mut entry.outbox).into_unsent();
+        // Where this fails there is nothing to forget; events of a slot that was given up mean nothing.
+        let _ = self.readiness.forget(&socket);
+        self.release(slot);
+        Some(Departure {
+            move_to,
+            socket,
+            unsent,
+        })
     }
 
     /// Continues the output of a connection that arrived from another shard.
@@ -370,8 +396,11 @@ impl Default for Entry {
     fn default() -> Self {
         Self {
             generation: 0,
-            fd: -1,
+            socket: None,
             phase: Phase::Free,
+            readable: false,
+            ended: false,
+            watches_output: false,
             dirty: false,
             unsent_messages: 0,
             sent_at: Duration::ZERO,

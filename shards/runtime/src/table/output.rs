@@ -1,12 +1,12 @@
 //! What is sent: the engine's effects, outboxes, batches, the flush.
 
+use super::io::send;
 use super::{Phase, Table, find};
 use crate::mailbox::Request;
-use crate::socket;
 use signal_fish_core::admission::{Ask, Notice};
 use signal_fish_core::engine::{CloseReason, Effects, Form, MovingSession, ShardIndex, Slot};
 use signal_fish_core::ws;
-use std::io;
+use std::os::fd::AsFd;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ impl Effects for Table {
         };
         entry.phase = Phase::Moving;
         entry.waiting = false;
-        entry.moving = Some(Box::new(super::Departure { to, session }));
+        entry.moving = Some(Box::new(super::Move { to, session }));
         entry.wake();
     }
 }
@@ -206,25 +206,20 @@ impl Table {
         {
             return;
         }
+        let Some(socket) = entry.socket.as_ref() else { return };
         self.counters.sends += 1;
-        match socket::send(entry.fd, entry.outbox.unsent()) {
-            Ok(n) => {
-                self.counters.bytes_out += n as u64;
-                entry.outbox.advance(n, &mut self.pool);
-                if entry.outbox.is_empty() {
-                    if entry.phase == Phase::Closing {
-                        entry.wake();
-                    }
-                    return;
+        // After an error the task meets it again when it sends: a full buffer, which it waits for, or a peer that is gone.
+        if let Ok(sent) = send(socket.as_fd(), entry.outbox.unsent()) {
+            self.counters.bytes_out += sent as u64;
+            entry.outbox.advance(sent, &mut self.pool);
+            if entry.outbox.is_empty() {
+                if entry.phase == Phase::Closing {
+                    entry.wake();
                 }
-                entry.blocked = true;
+                return;
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                entry.blocked = true;
-            }
-            // The peer is gone: the task sees the same error when it writes, and ends the connection.
-            Err(_) => entry.blocked = true,
         }
+        entry.blocked = true;
         entry.wake();
     }
 }

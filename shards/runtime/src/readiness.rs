@@ -1,0 +1,157 @@
+//! Which sockets of a shard can be read or written: one epoll set, whose own readiness glommio waits for.
+//!
+//! glommio arms one poll in its ring for every wait for a socket. Under load each of them costs an entry in the ring, a
+//! completion, and an interrupt of the thread when it fires. A set that reports edges is armed once per turn of the event
+//! loop instead, however many sockets become ready, and a socket is registered once in its life.
+
+use crate::socket;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use signal_fish_core::engine::Slot;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Events taken at once.
+const EVENTS_MAX: usize = 256;
+/// Pause between two looks at the set when the process has no descriptor left to wait with.
+const RETRY: Duration = Duration::from_millis(1);
+/// What the listener is registered as; no slot has this index and generation at once.
+const LISTENER: Slot = Slot {
+    index: u32::MAX,
+    generation: u32::MAX,
+};
+
+/// What is known of a socket after an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// It has input, or its end can be read.
+    pub(crate) input: bool,
+    /// The peer sends no more, or the connection failed: reading finds the end.
+    pub(crate) ended: bool,
+    /// It takes output again.
+    pub(crate) output: bool,
+}
+
+/// Where an event belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Listener,
+    Connection(Slot),
+}
+
+/// The sockets of one shard.
+pub(crate) struct Readiness {
+    epoll: Rc<OwnedFd>,
+    events: Vec<Event>,
+}
+
+/// A set for [`Readiness::new`], which is made on the thread that uses it.
+///
+/// # Errors
+/// What the system says: no descriptor or memory left.
+pub(crate) fn create_epoll() -> io::Result<OwnedFd> {
+    Ok(epoll::create(CreateFlags::CLOEXEC)?)
+}
+
+impl Readiness {
+    pub(crate) fn new(epoll: OwnedFd) -> Self {
+        Self {
+            epoll: Rc::new(epoll),
+            events: Vec::with_capacity(EVENTS_MAX),
+        }
+    }
+
+    /// Reports newcomers from now on; whoever takes them has to take all.
+    pub(crate) fn watch_listener(&self, listener: impl AsFd) -> io::Result<()> {
+        Ok(epoll::add(
+            &*self.epoll,
+            listener,
+            data(LISTENER),
+            EventFlags::IN | EventFlags::ET,
+        )?)
+    }
+
+    /// Reports input from now on, that which is there already included. Closing the socket ends it.
+    pub(crate) fn watch(&self, slot: Slot, socket: impl AsFd) -> io::Result<()> {
+        Ok(epoll::add(&*self.epoll, socket, data(slot), INPUT)?)
+    }
+
+    /// Reports room for output as well, if there already is some also.
+    pub(crate) fn watch_output(&self, slot: Slot, socket: impl AsFd) -> io::Result<()> {
+        Ok(epoll::modify(
+            &*self.epoll,
+            socket,
+            data(slot),
+            INPUT | EventFlags::OUT,
+        )?)
+    }
+
+    /// Reports nothing more of a socket that stays open.
+    pub(crate) fn forget(&self, socket: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&*self.epoll, socket)?)
+    }
+
+    /// Waits until there are events.
+    pub(crate) fn wait(&self) -> impl Future<Output = ()> + use<> {
+        let epoll = Rc::clone(&self.epoll);
+        async move {
+            if let Err(error) = socket::readable(&epoll).await {
+                tracing::warn!(%error, "a shard cannot wait for its sockets; is the limit of open files too low?");
+                glommio::timer::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Takes events; `true` if there may be more.
+    pub(crate) fn take(&mut self, mut each: impl FnMut(Source, Ready)) -> bool {
+        const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        self.events.clear();
+        // It fails only when a signal interrupts it, and then the events stay.
+        let _ = epoll::wait(
+            &*self.epoll,
+            rustix::buffer::spare_capacity(&mut self.events),
+            Some(&NOW),
+        );
+        for event in &self.events {
+            each(source(event.data), ready(event.flags));
+        }
+        self.events.len() == EVENTS_MAX
+    }
+}
+
+impl std::fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Readiness")
+            .field("epoll", &self.epoll)
+            .finish_non_exhaustive()
+    }
+}
+
+const INPUT: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+
+fn ready(flags: EventFlags) -> Ready {
+    let ended = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+    Ready {
+        input: ended || flags.contains(EventFlags::IN),
+        ended,
+        output: flags.contains(EventFlags::OUT),
+    }
+}
+
+fn data(slot: Slot) -> EventData {
+    EventData::new_u64(u64::from(slot.generation) << 32 | u64::from(slot.index))
+}
+
+fn source(data: EventData) -> Source {
+    let [generation, index] = [data.u64() >> 32, data.u64() & u64::from(u32::MAX)]
+        // Half of 64 bits each.
+        .map(|half| u32::try_from(half).unwrap_or(u32::MAX));
+    let slot = Slot { index, generation };
+    if slot == LISTENER {
+        Source::Listener
+    } else {
+        Source::Connection(slot)
+    }
+}
