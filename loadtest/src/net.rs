@@ -1,12 +1,13 @@
 //! Non-blocking client connections on one epoll instance: opening, the upgrade, frames in and out, closing.
 //!
-//! One thread owns a [`Net`]. Reading takes one `recv` into one buffer per thread for each time a socket is readable, and
-//! everything written to a connection within a turn leaves in one `send`.
+//! One thread owns a [`Net`]. The epoll set reports edges, so that a socket is registered once; each takes one `recv` into
+//! the one buffer of the thread, unless there is more than fits. Everything written to a connection within a turn leaves
+//! in one `send`.
 
 use crate::frame::{Masks, first_frame};
 use crate::scenario::Scenario;
 use crate::target::Target;
-use rustix::event::epoll;
+use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
@@ -83,7 +84,8 @@ struct Connection {
     fragments: Option<Box<(bool, Vec<u8>)>>,
     unsent: Vec<u8>,
     dirty: bool,
-    wants_write: bool,
+    /// It takes no output for now; an event says when it does again.
+    blocked: bool,
     deadline_ns: u64,
     server_close: Option<Option<u16>>,
 }
@@ -198,7 +200,7 @@ impl Net {
             index,
             generation: slot.generation,
         };
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         if let Err(error) = epoll::add(&self.epoll, &socket, epoll_data(id), flags) {
             self.free.push(index);
             return Err(format!("cannot watch a socket: {error}"));
@@ -212,7 +214,7 @@ impl Net {
             fragments: None,
             unsent: Vec::new(),
             dirty: false,
-            wants_write: true,
+            blocked: true,
             deadline_ns: self.now_ns + nanoseconds(HANDSHAKE_LIMIT),
             server_close: None,
         }));
@@ -292,7 +294,7 @@ impl Net {
         for id in dirty.drain(..) {
             if let Some(connection) = self.connection_mut(id) {
                 connection.dirty = false;
-                if !connection.wants_write {
+                if !connection.blocked {
                     self.write(id);
                 }
             }
@@ -371,12 +373,15 @@ impl Net {
         if connection.unsent.is_empty() {
             return;
         }
-        match rustix::net::send(&connection.socket, &connection.unsent, SendFlags::NOSIGNAL) {
+        match rustix::io::retry_on_intr(|| {
+            rustix::net::send(&connection.socket, &connection.unsent, SendFlags::NOSIGNAL)
+        }) {
             Ok(sent) if sent == connection.unsent.len() => connection.unsent.clear(),
             Ok(sent) => {
                 connection.unsent.drain(..sent);
+                connection.blocked = true;
             }
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::AGAIN) => connection.blocked = true,
             Err(error) => {
                 // What the server said before it went may still be there to read; reading finds the end.
                 connection.unsent.clear();
@@ -392,22 +397,6 @@ impl Net {
                 id,
                 End::Broken(format!("the server does not read: {waiting} bytes wait for it")),
             );
-        } else {
-            self.watch_writes(id, waiting > 0);
-        }
-    }
-
-    fn watch_writes(&mut self, id: ConnectionId, watch: bool) {
-        let Some(connection) = self.connection(id) else { return };
-        if connection.wants_write == watch {
-            return;
-        }
-        let mut flags = epoll::EventFlags::IN;
-        flags.set(epoll::EventFlags::OUT, watch);
-        let modified = epoll::modify(&self.epoll, &connection.socket, epoll_data(id), flags);
-        debug_assert!(modified.is_ok());
-        if let Some(connection) = self.connection_mut(id) {
-            connection.wants_write = watch;
         }
     }
 
@@ -439,16 +428,20 @@ impl Net {
         let (data, flags) = (event.data.u64(), event.flags);
         let [generation, index] = [data >> 32, data & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(0));
         let id = ConnectionId { index, generation };
-        let Some(connection) = self.connection(id) else { return };
-        if connection.stage == Stage::Connecting {
-            self.on_connected(id);
+        let ended = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        let Some(connection) = self.connection_mut(id) else {
             return;
+        };
+        if flags.contains(EventFlags::OUT) || ended {
+            connection.blocked = false;
+            if connection.stage == Stage::Connecting {
+                self.on_connected(id);
+            } else {
+                self.write(id);
+            }
         }
-        if flags.contains(epoll::EventFlags::OUT) {
-            self.write(id);
-        }
-        if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
-            self.read(handlers, id);
+        if flags.contains(EventFlags::IN) || ended {
+            self.read(handlers, id, ended);
         }
     }
 
@@ -469,31 +462,35 @@ impl Net {
         }
     }
 
-    fn read(&mut self, handlers: &mut [Box<dyn Scenario + '_>], id: ConnectionId) {
+    /// Receives until nothing is left, or, if the stream has `ended`, until its end is found.
+    fn read(&mut self, handlers: &mut [Box<dyn Scenario + '_>], id: ConnectionId, ended: bool) {
         let mut buffer = std::mem::take(&mut self.read_buffer);
-        let Some(connection) = self.connection_mut(id) else {
-            self.read_buffer = buffer;
-            return;
-        };
-        let held = connection.partial.len();
-        if buffer.len() < 2 * held {
-            buffer.resize(4 * held, 0);
-        }
-        buffer[..held].copy_from_slice(&connection.partial);
-        connection.partial.clear();
-        match rustix::net::recv(&connection.socket, &mut buffer[held..], RecvFlags::empty()) {
-            Ok((_, 0)) => self.end(
-                id,
-                End::Dropped("the server ended the connection without a close frame".to_owned()),
-            ),
-            Ok((_, read)) => {
-                self.read_clock();
-                self.on_bytes(handlers, id, &buffer[..held + read]);
+        while let Some(connection) = self.connection_mut(id) {
+            let held = connection.partial.len();
+            if buffer.len() < 2 * held {
+                buffer.resize(4 * held, 0);
             }
-            Err(Errno::AGAIN | Errno::INTR) => {
-                connection.partial.extend_from_slice(&buffer[..held]);
+            buffer[..held].copy_from_slice(&connection.partial);
+            connection.partial.clear();
+            let space = &mut buffer[held..];
+            match rustix::io::retry_on_intr(|| rustix::net::recv(&connection.socket, &mut *space, RecvFlags::empty())) {
+                Ok((_, 0)) => self.end(
+                    id,
+                    End::Dropped("the server ended the connection without a close frame".to_owned()),
+                ),
+                Ok((_, read)) => {
+                    self.read_clock();
+                    self.on_bytes(handlers, id, &buffer[..held + read]);
+                    if held + read < buffer.len() && !ended {
+                        break;
+                    }
+                }
+                Err(Errno::AGAIN) => {
+                    connection.partial.extend_from_slice(&buffer[..held]);
+                    break;
+                }
+                Err(error) => self.end(id, End::Dropped(error.to_string())),
             }
-            Err(error) => self.end(id, End::Dropped(error.to_string())),
         }
         self.read_buffer = buffer;
     }
