@@ -14,8 +14,9 @@ const SENDS_PER_TURN_MAX: usize = 128;
 ///
 /// The first byte that a turn appends to an outbox wakes this task, which puts it behind every connection that is ready
 /// in the same turn: by the time it runs, the outboxes hold everything that the turn produced, and each needs one `send`
-/// however many frames it holds. Under load more arrives while this task sends, so frames coalesce by themselves; a shard
-/// that has no time left besides keeps output back for a window that follows its load (D28).
+/// however many frames it holds. Under load more arrives while this task sends, so frames coalesce by themselves. A busy
+/// shard besides keeps output back for a window that follows its load (D28), and lets input gather in between: it stands
+/// still for a part of the window, instead of waking up for every message.
 pub(crate) async fn flush_turns<H: Handler>(shard: Rc<Shard<H>>) {
     let mut window: Option<Timer> = None;
     loop {
@@ -41,6 +42,12 @@ pub(crate) async fn flush_turns<H: Handler>(shard: Rc<Shard<H>>) {
         .await;
         if shard.state.borrow_mut().table.flush(SENDS_PER_TURN_MAX) {
             futures_lite::future::yield_now().await;
+            continue;
+        }
+        let pause = shard.state.borrow().table.pause();
+        if !pause.is_zero() {
+            // The whole thread has to rest: every event would wake an executor that waits.
+            std::thread::sleep(pause);
         }
     }
 }

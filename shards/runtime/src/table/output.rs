@@ -147,6 +147,14 @@ impl Table {
             .map(|at| at.saturating_sub(self.clock.read().monotonic))
     }
 
+    /// How long the shard rests before its next turn.
+    pub(crate) fn pause(&self) -> Duration {
+        if self.batches.window.is_zero() {
+            return Duration::ZERO;
+        }
+        self.batches.pause(self.clock.read().monotonic)
+    }
+
     /// The window is over: everything that waited is sent.
     pub(crate) fn release_batches(&mut self) {
         self.batches.release();
@@ -185,7 +193,7 @@ impl Table {
         }
     }
 
-    /// Adapts the window to the share of the time since the last call that this shard was at work, 0 to 1.
+    /// Adapts the window to the share of the time since the last call that this shard was at work, 0 to 1 (D28).
     pub(crate) fn adapt_window(&mut self, busy: f64) {
         if let Some(batching) = self.options.batching {
             self.batches.adapt(busy, batching.interval);
