@@ -51,7 +51,7 @@ install_release() {
 # releases, but saves them a little CPU, so both ways are offered. 0.2.0 drops silently over four times batch_size.
 write_config() {
     local server=$1 port=$2
-    local batching=false release='' limits='' rates='' apps='' websocket='' shards=''
+    local level=error batching=false release='' limits='' rates='' apps='' websocket='' shards=''
     [[ $server == *+batching ]] && batching=true
     case $server in
         0.2.0*) websocket=', "batch_size": 10000, "batch_interval_ms": 16'
@@ -59,7 +59,7 @@ write_config() {
         0.12.0*) release=', "max_rooms": 1000000' limits=', "max_connections": 1000000'
                 rates=', "max_relay_bytes": 1000000000000, "max_room_relay_bytes": 1000000000000'
                 websocket=', "idle_timeout_secs": 3600, "send_queue_capacity": 16384' ;;
-        *) batching=true shards='"shards": {"count": 1}, "bind": "127.0.0.1", ' ;;
+        *) level=info batching=true shards='"shards": {"count": 1}, "bind": "127.0.0.1", ' ;;
     esac
     [[ $server == 0.12.0* ]] && apps='"enforce_app_id_allowlist": false' || apps='"require_websocket_auth": false'
     cat <<END
@@ -68,7 +68,7 @@ write_config() {
   "server": {"ping_timeout": 86400, "room_cleanup_interval": 3600, "max_rooms_per_game": 1000000,
              "empty_room_timeout": 86400, "inactive_room_timeout": 86400$release},
   "rate_limit": {"max_room_creations": 100000000, "max_join_attempts": 100000000, "time_window": 60$rates},
-  "logging": {"level": "error", "enable_file_logging": false, "format": "text"},
+  "logging": {"level": "$level", "enable_file_logging": false, "format": "text"},
   "security": {$apps, "require_metrics_auth": false, "cors_origins": "*", "max_connections_per_ip": 1000000$limits},
   "websocket": {"enable_batching": $batching$websocket}
 }
@@ -118,7 +118,14 @@ measure() {
             --json "$results/${name}__${server}__$round.json" 2>"$scratch/progress.log" |
             grep -E '^(delivery|session|cycle|room filled|completed|server|ATTENTION|refused|  rate| .*lost)' || true
         stop_server
+        [[ $server != ours ]] || keep_counts "$results/${name}__${server}__${round}__counts.json"
     done
+}
+
+# What our server says at its end that it counted.
+keep_counts() {
+    sed -En 's/.* ended .*messages_out=([0-9]+).* sends=([0-9]+) receives=([0-9]+).*/{"messages_out": \1, "sends": \2, "receives": \3}/p' \
+        "$scratch/ours.log" >"$1"
 }
 
 for server in $SERVERS; do

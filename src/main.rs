@@ -55,8 +55,19 @@ fn serve(loaded: &Loaded) -> Result<(), String> {
         "draining; a second signal ends at once"
     );
     let ended = server.shutdown();
-    tracing::info!("ended");
-    ended.map_err(|error| error.to_string())
+    match &ended {
+        Ok(totals) => tracing::info!(
+            connections = totals.admission.connections_total,
+            rooms = totals.admission.rooms_opened_total,
+            messages_out = totals.sum(|shard| shard.runtime.messages_out),
+            bytes_out = totals.sum(|shard| shard.runtime.bytes_out),
+            sends = totals.sum(|shard| shard.runtime.sends),
+            receives = totals.sum(|shard| shard.runtime.receives),
+            "ended"
+        ),
+        Err(error) => tracing::error!(%error, "ended"),
+    }
+    ended.map(drop).map_err(|error| error.to_string())
 }
 
 /// The first line of the log, and what the operator should know about the configuration.

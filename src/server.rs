@@ -183,11 +183,12 @@ impl ServerHandle {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Closes every client with 1001, waits for at most `server.drain_timeout_secs`, and ends every thread (D35).
+    /// Closes every client with 1001, waits for at most `server.drain_timeout_secs`, and ends every thread (D35). Returns
+    /// what the server counted in its life.
     ///
     /// # Errors
     /// When a shard's executor failed; everything else has ended nevertheless.
-    pub fn shutdown(self) -> io::Result<()> {
+    pub fn shutdown(self) -> io::Result<Totals> {
         for mailbox in self.mailboxes.iter() {
             // A full mailbox empties within milliseconds; one without a shard needs no drain.
             let mut mail = Mail::Drain;
@@ -203,11 +204,11 @@ impl ServerHandle {
         self.wait()
     }
 
-    /// Waits until the server has ended.
+    /// Waits until the server has ended, and returns what it counted in its life.
     ///
     /// # Errors
     /// When a shard's executor failed.
-    pub fn wait(self) -> io::Result<()> {
+    pub fn wait(self) -> io::Result<Totals> {
         let mut result = Ok(());
         for shard in self.shards {
             result = result.and(shard.join());
@@ -216,13 +217,13 @@ impl ServerHandle {
         if self.control_thread.join().is_err() {
             result = result.and(Err(io::Error::other("the control plane panicked")));
         }
-        result
+        result.map(|()| self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Ends what has started and says why the rest did not.
     fn give_up(self, error: io::Error) -> StartError {
         match self.shutdown() {
-            Ok(()) => StartError::Shard(error),
+            Ok(_) => StartError::Shard(error),
             Err(first) => StartError::Shard(first),
         }
     }

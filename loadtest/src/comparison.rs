@@ -1,6 +1,7 @@
 //! Sets the reports of several servers side by side: tables and charts from a folder that `scripts/compare.sh` filled.
 //!
-//! A report lies in `<measure>__<server>__<round>.json`, the floor in `floor.json`. Figures are medians over the rounds.
+//! A report lies in `<measure>__<server>__<round>.json`, what the server counted beside it in `…__counts.json`, the floor in
+//! `floor.json`. Figures are medians over the rounds.
 
 use crate::report::chart::{Chart, Line, Scale, escape};
 use crate::report::text::{bytes, milliseconds, rounded};
@@ -120,6 +121,9 @@ pub fn compare(folder: &Path) -> Result<Comparison, String> {
     for (measure, servers) in &reports {
         let _ = write_table(measure, servers, &mut markdown, &mut page);
     }
+    if let Some(floor) = &floor {
+        let _ = write_beside_floor(&reports, floor, &mut markdown, &mut page);
+    }
     for chart in charts(&reports, floor.as_ref()) {
         page.push_str(&chart.to_svg());
     }
@@ -143,7 +147,10 @@ fn read(folder: &Path) -> Result<(Reports, Option<Value>), String> {
         let text = std::fs::read_to_string(&path).map_err(|error| fault(&path, &error))?;
         let value: Value = serde_json::from_str(&text).map_err(|error| fault(&path, &error))?;
         match name.split("__").collect::<Vec<_>>()[..] {
+            [_, _, _, "counts"] => {}
             [measure, server, _round] => {
+                let mut value = value;
+                value["counts"] = counts(&path);
                 let servers = reports.entry(measure.to_owned()).or_default();
                 servers.entry(server.to_owned()).or_default().push(value);
             }
@@ -152,6 +159,83 @@ fn read(folder: &Path) -> Result<(Reports, Option<Value>), String> {
         }
     }
     Ok((reports, floor))
+}
+
+/// What the server counted in the run of the report at `path`, null where it does not say.
+fn counts(path: &Path) -> Value {
+    let path = path.with_extension("").to_string_lossy().into_owned() + "__counts.json";
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// What a server took, beside what the calls that it made take at the least.
+fn write_beside_floor(reports: &Reports, floor: &Value, markdown: &mut String, page: &mut String) -> std::fmt::Result {
+    const HEADINGS: [&str; 7] = [
+        "measure",
+        "server",
+        "sends per message",
+        "receives per message",
+        "these at the floor",
+        "CPU per delivery",
+        "ratio",
+    ];
+    let price = |name: &str| floor[name].as_f64().unwrap_or(0.0);
+    let (send, receive) = (
+        price("user_us_each") + price("system_us_each"),
+        price("receive_us_each"),
+    );
+    let mut rows = Vec::new();
+    for (measure, servers) in reports.iter().filter(|(measure, _)| measure.starts_with("relay")) {
+        for (server, rounds) in servers {
+            let median = |pointers: &'static [&'static str]| figure(measure, rounds, &column("", pointers, rounded));
+            let (Some(messages), Some(sends), Some(receives), Some(cpu)) = (
+                median(&["/counts/messages_out"]).filter(|messages| *messages > 0.0),
+                median(&["/counts/sends"]),
+                median(&["/counts/receives"]),
+                median(&["/server/user_us_each", "/server/system_us_each"]),
+            ) else {
+                continue;
+            };
+            let least = (sends * send + receives * receive) / messages;
+            rows.push([
+                measure.clone(),
+                server.clone(),
+                format!("{:.2}", sends / messages),
+                format!("{:.2}", receives / messages),
+                microseconds(least),
+                microseconds(cpu),
+                format!("{:.2}", cpu / least),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let note = format!(
+        "A send costs {} at the floor and a receive {}. Messages, sends and receives are those of the server's whole life.",
+        microseconds(send),
+        microseconds(receive)
+    );
+    writeln!(
+        markdown,
+        "## Beside the floor\n\n{note}\n\n| {} |",
+        HEADINGS.join(" | ")
+    )?;
+    writeln!(markdown, "|---|---|{}", "---:|".repeat(HEADINGS.len() - 2))?;
+    write!(page, "<h2>Beside the floor</h2><p>{note}</p><table><tr>")?;
+    HEADINGS
+        .iter()
+        .try_for_each(|heading| write!(page, "<th>{heading}</th>"))?;
+    write!(page, "</tr>")?;
+    for row in rows {
+        writeln!(markdown, "| {} |", row.join(" | "))?;
+        write!(page, "<tr>")?;
+        row.iter()
+            .try_for_each(|cell| write!(page, "<td>{}</td>", escape(cell)))?;
+        write!(page, "</tr>")?;
+    }
+    writeln!(markdown)?;
+    write!(page, "</table>")
 }
 
 fn write_host(host: &Value, floor: Option<&Value>, markdown: &mut String, page: &mut String) -> std::fmt::Result {

@@ -1,7 +1,7 @@
 //! The floor under every relay: what the kernel alone takes to send as many bytes to as many sockets.
 //!
-//! One thread sends to all sockets in turn and does nothing else; another reads. What a server needs per delivery beyond
-//! this is its own.
+//! One thread sends to all sockets in turn and does nothing else; another reads. Then one thread receives what lies in as
+//! many sockets. What a server needs beyond the calls that it makes, at these prices, is its own.
 
 use rustix::net::{RecvFlags, SendFlags};
 use serde::Serialize;
@@ -39,6 +39,8 @@ pub struct Floor {
     pub user_us_each: f64,
     /// Processor time of the sending thread per send in the kernel, in microseconds.
     pub system_us_each: f64,
+    /// Processor time of a receive of as many bytes, in user space and in the kernel, in microseconds.
+    pub receive_us_each: f64,
 }
 
 impl Floor {
@@ -46,13 +48,15 @@ impl Floor {
     #[must_use]
     pub fn summary(&self) -> String {
         format!(
-            "floor: {} sends of {} bytes to {} sockets, {:.0}/s, {:.2} µs system + {:.2} µs user each",
+            "floor: {} sends of {} bytes to {} sockets, {:.0}/s, {:.2} µs system + {:.2} µs user each; \
+             a receive takes {:.2} µs",
             self.sends,
             self.parameters.bytes,
             self.parameters.sockets,
             self.sends_per_s,
             self.system_us_each,
-            self.user_us_each
+            self.user_us_each,
+            self.receive_us_each
         )
     }
 
@@ -83,7 +87,12 @@ pub fn measure(parameters: &Parameters) -> Result<Floor, String> {
         reader
             .join()
             .unwrap_or_else(|_| Err("the reader panicked".to_owned()))?;
-        sent
+        let receive_us_each =
+            receive_all(&senders, &receivers, parameters.bytes).map_err(|error| format!("cannot receive: {error}"))?;
+        Ok(Floor {
+            receive_us_each,
+            ..sent?
+        })
     })
 }
 
@@ -123,7 +132,29 @@ fn send_all(senders: &[TcpStream], parameters: &Parameters) -> std::io::Result<F
         sends_per_s: sends as f64 / start.elapsed().as_secs_f64(),
         user_us_each: each(before.0, after.0),
         system_us_each: each(before.1, after.1),
+        receive_us_each: 0.0,
     })
+}
+
+/// Microseconds of the calling thread per receive of `bytes`, in rounds over all pairs.
+fn receive_all(into: &[TcpStream], from: &[TcpStream], bytes: usize) -> std::io::Result<f64> {
+    const RECEIVES: usize = 200_000;
+    let payload = vec![b'x'; bytes];
+    let mut buffer = vec![0_u8; 64 << 10];
+    let mut spent_ns = 0;
+    let mut receives = 0_usize;
+    while receives < RECEIVES {
+        for sender in from {
+            rustix::net::send(sender, &payload, SendFlags::NOSIGNAL)?;
+        }
+        let start_ns = crate::process::thread_cpu_ns();
+        for receiver in into {
+            rustix::net::recv(receiver, &mut buffer[..], RecvFlags::empty())?;
+        }
+        spent_ns += crate::process::thread_cpu_ns() - start_ns;
+        receives += into.len().max(1);
+    }
+    Ok(spent_ns as f64 / 1e3 / receives as f64)
 }
 
 fn drain(receivers: &[TcpStream], done: &AtomicBool) -> std::io::Result<()> {

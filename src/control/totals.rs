@@ -16,6 +16,12 @@ impl Totals {
         self.shards.insert(report.shard.0, report);
     }
 
+    /// What all shards counted together, as `figure` reads it from each report.
+    #[must_use]
+    pub fn sum(&self, figure: impl Fn(&ShardReport) -> u64) -> u64 {
+        self.shards.values().map(figure).sum()
+    }
+
     /// Connections in whatever phase.
     #[must_use]
     pub fn connections(&self) -> usize {

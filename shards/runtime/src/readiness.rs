@@ -155,3 +155,117 @@ fn source(data: EventData) -> Source {
         Source::Connection(slot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    const SLOT: Slot = Slot {
+        index: 7,
+        generation: u32::MAX,
+    };
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        (client, server)
+    }
+
+    fn watching(socket: &TcpStream) -> Readiness {
+        let readiness = Readiness::new(create_epoll().unwrap());
+        readiness.watch(SLOT, socket).unwrap();
+        readiness
+    }
+
+    /// Events until `wanted` is among them; loopback needs no time, but its softirq may.
+    fn until(readiness: &mut Readiness, wanted: impl Fn(Ready) -> bool) -> Ready {
+        for _ in 0..1000 {
+            let mut found = None;
+            readiness.take(|source, ready| {
+                assert_eq!(source, Source::Connection(SLOT));
+                found = Some(ready).filter(|ready| wanted(*ready)).or(found);
+            });
+            if let Some(found) = found {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("no such event within a second");
+    }
+
+    fn nothing(readiness: &mut Readiness) -> bool {
+        let mut events = 0;
+        readiness.take(|_, _| events += 1);
+        events == 0
+    }
+
+    #[test]
+    fn input_is_told_once_and_again_when_more_comes() {
+        let (mut client, server) = pair();
+        let mut readiness = watching(&server);
+        assert!(nothing(&mut readiness));
+        for _ in 0..2 {
+            client.write_all(b"x").unwrap();
+            let ready = until(&mut readiness, |ready| ready.input);
+            assert!(!ready.ended && !ready.output, "{ready:?}");
+            assert!(nothing(&mut readiness), "an edge is told once, read or not");
+        }
+    }
+
+    #[test]
+    fn input_that_was_there_before_is_told() {
+        let (mut client, server) = pair();
+        client.write_all(b"x").unwrap();
+        let mut readiness = watching(&server);
+        until(&mut readiness, |ready| ready.input);
+    }
+
+    #[test]
+    fn the_end_is_told_with_the_last_input() {
+        let (mut client, server) = pair();
+        let mut readiness = watching(&server);
+        client.write_all(b"x").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert!(until(&mut readiness, |ready| ready.ended).input);
+    }
+
+    #[test]
+    fn room_for_output_is_told_when_it_is_asked_for() {
+        let (mut client, mut server) = pair();
+        let mut readiness = watching(&server);
+        let block = vec![0; 1 << 20];
+        let mut sent = 0;
+        while let Ok(n) = server.write(&block) {
+            sent += n;
+        }
+        readiness.watch_output(SLOT, &server).unwrap();
+        client.read_exact(&mut vec![0; sent]).unwrap();
+        until(&mut readiness, |ready| ready.output);
+    }
+
+    #[test]
+    fn a_forgotten_socket_is_not_heard_of() {
+        let (mut client, server) = pair();
+        let mut readiness = watching(&server);
+        readiness.forget(&server).unwrap();
+        client.write_all(b"x").unwrap();
+        server.set_nonblocking(false).unwrap();
+        (&server).read_exact(&mut [0]).unwrap();
+        assert!(nothing(&mut readiness));
+    }
+
+    #[test]
+    fn newcomers_belong_to_the_listener() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut readiness = Readiness::new(create_epoll().unwrap());
+        readiness.watch_listener(&listener).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut sources = Vec::new();
+        readiness.take(|source, _| sources.push(source));
+        assert_eq!(sources, [Source::Listener]);
+    }
+}

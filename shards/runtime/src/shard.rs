@@ -207,6 +207,9 @@ async fn run<H: Handler, A: Acceptor>(
     mail.cancel().await;
     flusher.cancel().await;
     sockets.cancel().await;
+    let mut state = shard.state.borrow_mut();
+    let report = Box::new(state.report(shard.index));
+    state.table.request(Request::Report(report));
 }
 
 impl<H: Handler> State<H> {

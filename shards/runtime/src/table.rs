@@ -57,6 +57,8 @@ pub struct Counters {
     pub slow_consumer_closes: u64,
     /// Messages appended to outboxes.
     pub messages_out: u64,
+    /// Calls of `recv`.
+    pub receives: u64,
     /// Calls of `send`.
     pub sends: u64,
     /// Bytes sent.

@@ -56,6 +56,7 @@ impl Table {
             let Some(socket) = entry.socket.as_ref() else {
                 return Poll::Pending;
             };
+            self.counters.receives += 1;
             match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((_, received)) => {
                     // Less than there was room for: everything that was there. What comes later is an edge of its own,
