@@ -104,8 +104,8 @@ impl Readiness {
         }
     }
 
-    /// Takes events; `true` if there may be more.
-    pub(crate) fn take(&mut self, mut each: impl FnMut(Source, Ready)) -> bool {
+    /// Takes events, up to a limit; returns how many there were.
+    pub(crate) fn take(&mut self, mut each: impl FnMut(Source, Ready)) -> usize {
         const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
         self.events.clear();
         // It fails only when a signal interrupts it, and then the events stay.
@@ -117,7 +117,7 @@ impl Readiness {
         for event in &self.events {
             each(source(event.data), ready(event.flags));
         }
-        self.events.len() == EVENTS_MAX
+        self.events.len()
     }
 }
 

@@ -273,11 +273,19 @@ impl<H: Handler> State<H> {
 }
 
 /// Wakes the connections whose sockets are ready.
+///
+/// A turn through glommio's rings takes several system calls. So, when what was woken has run, this looks again by itself,
+/// and leaves the rings alone as long as there is something.
 async fn wake_ready<H: Handler>(shard: Rc<Shard<H>>) {
+    /// Looks before the rings have their turn, with the mail and the timers that come through them.
+    const LOOKS_MAX: usize = 8;
     loop {
         let ready = shard.state.borrow().table.readiness();
         ready.await;
-        while shard.state.borrow_mut().table.wake_ready() {
+        for _ in 0..LOOKS_MAX {
+            if shard.state.borrow_mut().table.wake_ready() == 0 {
+                break;
+            }
             futures_lite::future::yield_now().await;
         }
     }

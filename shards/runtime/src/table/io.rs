@@ -15,8 +15,8 @@ impl Table {
         self.readiness.wait()
     }
 
-    /// Wakes the tasks whose sockets are ready; `true` if there may be more of them.
-    pub(crate) fn wake_ready(&mut self) -> bool {
+    /// Wakes the tasks whose sockets are ready, up to a limit; returns how many sockets were.
+    pub(crate) fn wake_ready(&mut self) -> usize {
         let Self {
             readiness,
             entries,
