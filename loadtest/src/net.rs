@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 /// Readiness events taken per turn; few enough that sends which fall due meanwhile are not late.
-const EVENTS_PER_TURN: usize = 128;
+const EVENTS_PER_TURN: usize = 32;
 /// First size of the read buffer; it doubles while a message does not fit.
 const READ_BYTES: usize = 256 << 10;
 /// Bytes that may wait for a server that does not read; over it the connection is given up.

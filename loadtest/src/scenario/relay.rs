@@ -12,7 +12,7 @@ use crate::stamp::{STAMP_BYTES, Stamp, StampFinder};
 use std::sync::Arc;
 
 /// Messages handed to the network before it is looked at again.
-const SENDS_PER_TURN: usize = 64;
+const SENDS_PER_TURN: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -89,9 +89,11 @@ impl Relay {
         }
     }
 
+    /// Each message is due somewhere within its step. At exact intervals the load would run in step with the ticks by which
+    /// the kernel samples who works, and its figures for user space and kernel would be those of one moment of the step.
     fn due_ns(&self, turn: u64) -> u64 {
         // Precise to the nanosecond for about 50 days: f64 holds 53 bits.
-        self.start_ns + whole_ns(turn as f64 * self.step_ns)
+        self.start_ns + whole_ns((turn as f64 + fraction(turn)) * self.step_ns)
     }
 
     fn send_due(&mut self, net: &mut Net) {
@@ -276,6 +278,15 @@ impl Scenario for Relay {
     }
 }
 
+/// A number from 0 up to, not including, 1 that looks random and is the same in every run (SplitMix64).
+fn fraction(turn: u64) -> f64 {
+    let mut mixed = turn.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    // 53 bits, as many as an f64 holds.
+    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// Turn `turn` of a round belongs to this seat: round the rooms first, so that a room's players do not send together.
 fn seat_of(turn: usize, rooms: usize, players: usize, spectators: usize) -> u32 {
     let (player, room) = (turn / rooms.max(1), turn % rooms.max(1));
@@ -320,6 +331,17 @@ mod tests {
             assert_eq!(message.len(), payload);
             assert_eq!(message[at..at + STAMP_BYTES], [b'x'; STAMP_BYTES]);
         }
+    }
+
+    #[test]
+    fn places_within_a_step_are_spread_evenly() {
+        let mut counts = [0; 10];
+        for turn in 0..10_000 {
+            let place = fraction(turn);
+            assert!((0.0..1.0).contains(&place));
+            counts[(place * 10.0) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (900..1100).contains(count)), "{counts:?}");
     }
 
     #[test]

@@ -17,13 +17,13 @@ pub(crate) struct Batches {
 }
 
 /// A shard that works no more than this share of the time has no window; one that works all the time has the longest.
-const CALM: f64 = 0.7;
+const CALM: f64 = 0.6;
 /// Weight of the newest measurement in the load.
 const NEWEST: f64 = 0.3;
 /// Shortest window: less saves no system calls.
 const WINDOW_MIN: Duration = Duration::from_millis(1);
 /// Pauses within a window.
-const PAUSES_PER_WINDOW: u32 = 4;
+const PAUSES_PER_WINDOW: u32 = 2;
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_millis(2);
 
@@ -73,11 +73,11 @@ mod tests {
     fn the_window_follows_the_load() {
         let mut batches = Batches::default();
         assert_eq!(after(&mut batches, 0.5), Duration::ZERO);
-        let half = after(&mut batches, 0.85);
+        let half = after(&mut batches, 0.8);
         assert!(half.abs_diff(MAX / 2) < Duration::from_micros(10), "{half:?}");
         assert!(after(&mut batches, 1.0).abs_diff(MAX) < Duration::from_micros(10));
         assert_eq!(
-            after(&mut batches, 0.71),
+            after(&mut batches, 0.62),
             Duration::ZERO,
             "less than a millisecond saves nothing"
         );
@@ -96,8 +96,8 @@ mod tests {
         let at = Duration::from_millis;
         let mut batches = Batches::default();
         assert_eq!(batches.pause(at(0)), Duration::ZERO);
-        batches.window = at(4);
-        assert_eq!(batches.pause(at(0)), at(1));
+        batches.window = at(3);
+        assert_eq!(batches.pause(at(0)), at(3) / 2);
         batches.window = at(100);
         assert_eq!(batches.pause(at(0)), PAUSE_MAX);
         batches.release_at = Some(at(11));
