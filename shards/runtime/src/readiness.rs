@@ -44,21 +44,33 @@ pub(crate) enum Source {
 /// The sockets of one shard.
 pub(crate) struct Readiness {
     epoll: Rc<OwnedFd>,
+    duplicate: Option<OwnedFd>,
     events: Vec<Event>,
 }
 
-/// A set for [`Readiness::new`], which is made on the thread that uses it.
-///
-/// # Errors
-/// What the system says: no descriptor or memory left.
-pub(crate) fn create_epoll() -> io::Result<OwnedFd> {
-    Ok(epoll::create(CreateFlags::CLOEXEC)?)
+/// An empty set, for [`Readiness::new`] on the thread that uses it.
+#[derive(Debug)]
+pub(crate) struct Epoll {
+    set: OwnedFd,
+    /// For the first wait.
+    duplicate: OwnedFd,
+}
+
+impl Epoll {
+    /// # Errors
+    /// What the system says: no descriptor or memory left.
+    pub(crate) fn new() -> io::Result<Self> {
+        let set = epoll::create(CreateFlags::CLOEXEC)?;
+        let duplicate = set.try_clone()?;
+        Ok(Self { set, duplicate })
+    }
 }
 
 impl Readiness {
-    pub(crate) fn new(epoll: OwnedFd) -> Self {
+    pub(crate) fn new(epoll: Epoll) -> Self {
         Self {
-            epoll: Rc::new(epoll),
+            epoll: Rc::new(epoll.set),
+            duplicate: Some(epoll.duplicate),
             events: Vec::with_capacity(EVENTS_MAX),
         }
     }
@@ -93,14 +105,11 @@ impl Readiness {
         Ok(epoll::delete(&*self.epoll, socket)?)
     }
 
-    /// Waits until there are events.
-    pub(crate) fn wait(&self) -> impl Future<Output = ()> + use<> {
-        let epoll = Rc::clone(&self.epoll);
-        async move {
-            if let Err(error) = socket::readable(&epoll).await {
-                tracing::warn!(%error, "a shard cannot wait for its sockets; is the limit of open files too low?");
-                glommio::timer::sleep(RETRY).await;
-            }
+    /// What waits for events.
+    pub(crate) fn waiter(&mut self) -> Waiter {
+        Waiter {
+            epoll: Rc::clone(&self.epoll),
+            duplicate: self.duplicate.take(),
         }
     }
 
@@ -118,6 +127,32 @@ impl Readiness {
             each(source(event.data), ready(event.flags));
         }
         self.events.len()
+    }
+}
+
+/// Waits for events of one set.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    epoll: Rc<OwnedFd>,
+    /// For the next wait.
+    duplicate: Option<OwnedFd>,
+}
+
+impl Waiter {
+    /// Waits until there are events, or may be.
+    pub(crate) async fn wait(&mut self) {
+        let duplicate = self.duplicate.take().map_or_else(|| self.epoll.try_clone(), Ok);
+        let next = match duplicate {
+            Ok(duplicate) => socket::readable(&self.epoll, duplicate).await,
+            Err(error) => Err(error),
+        };
+        match next {
+            Ok(next) => self.duplicate = Some(next),
+            Err(error) => {
+                tracing::warn!(%error, "a shard cannot wait for its sockets; is the limit of open files too low?");
+                glommio::timer::sleep(RETRY).await;
+            }
+        }
     }
 }
 
@@ -176,7 +211,7 @@ mod tests {
     }
 
     fn watching(socket: &TcpStream) -> Readiness {
-        let readiness = Readiness::new(create_epoll().unwrap());
+        let readiness = Readiness::new(Epoll::new().unwrap());
         readiness.watch(SLOT, socket).unwrap();
         readiness
     }
@@ -261,7 +296,7 @@ mod tests {
     #[test]
     fn newcomers_belong_to_the_listener() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut readiness = Readiness::new(create_epoll().unwrap());
+        let mut readiness = Readiness::new(Epoll::new().unwrap());
         readiness.watch_listener(&listener).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let mut sources = Vec::new();

@@ -5,7 +5,7 @@ use crate::flusher::flush_turns;
 use crate::handoff::Handoff;
 use crate::incoming::Acceptor;
 use crate::mailbox::{Inbox, Mail, Mailbox, Request};
-use crate::readiness::{Readiness, create_epoll};
+use crate::readiness::{Epoll, Readiness};
 use crate::table::{Counters, Phase, Table};
 use crate::timers::tick;
 use crossbeam_channel::Sender;
@@ -132,7 +132,7 @@ impl ShardPlan {
         A: Acceptor,
         F: FnOnce() -> (H, A) + Send + 'static,
     {
-        let epoll = create_epoll()?;
+        let epoll = Epoll::new()?;
         let placement = self.cpu.map_or(Placement::Unbound, Placement::Fixed);
         LocalExecutorBuilder::new(placement)
             .name("shard")
@@ -279,9 +279,9 @@ impl<H: Handler> State<H> {
 async fn wake_ready<H: Handler>(shard: Rc<Shard<H>>) {
     /// Looks before the rings have their turn, with the mail and the timers that come through them.
     const LOOKS_MAX: usize = 8;
+    let mut readiness = shard.state.borrow_mut().table.readiness();
     loop {
-        let ready = shard.state.borrow().table.readiness();
-        ready.await;
+        readiness.wait().await;
         for _ in 0..LOOKS_MAX {
             if shard.state.borrow_mut().table.wake_ready() == 0 {
                 break;

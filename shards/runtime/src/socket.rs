@@ -50,18 +50,18 @@ fn new_listener(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Waits until a descriptor is readable, as `poll(2)` means it, which need not be a socket.
+/// Waits until a descriptor is readable, as `poll(2)` means it, which need not be a socket. `duplicate` is one of it, and is
+/// used up; the next one is returned, so that the process holds one at any time.
 ///
 /// glommio waits for its own kinds of descriptors only. A stream of its has armed a poll when it is made, and looks at
 /// nothing but that poll until it fires: so far, any descriptor will do.
 ///
 /// # Errors
-/// No descriptor is left: the stream owns one.
-pub(crate) async fn readable(descriptor: &OwnedFd) -> io::Result<()> {
-    let descriptor = descriptor.try_clone()?;
-    // SAFETY: the descriptor is open, and ownership moves: `into_raw_fd` gives it up. That it is no TCP socket makes
-    // calls on it fail and nothing worse.
-    let mut stream = unsafe { TcpStream::from_raw_fd(descriptor.into_raw_fd()) };
+/// No descriptor is left for the next one.
+pub(crate) async fn readable(descriptor: &OwnedFd, duplicate: OwnedFd) -> io::Result<OwnedFd> {
+    // SAFETY: the duplicate is open, and ownership moves: `into_raw_fd` gives it up. That it is no TCP socket makes calls
+    // on it fail and nothing worse.
+    let mut stream = unsafe { TcpStream::from_raw_fd(duplicate.into_raw_fd()) };
     let mut armed = false;
     poll_fn(|cx| {
         // Any wake ends the wait; the caller looks for itself. A poll that has not fired is cancelled with the stream.
@@ -71,5 +71,6 @@ pub(crate) async fn readable(descriptor: &OwnedFd) -> io::Result<()> {
         Pin::new(&mut stream).poll_read(cx, &mut []).map(|_| ())
     })
     .await;
-    Ok(())
+    // The stream is dropped, and closes its descriptor, after this.
+    descriptor.try_clone()
 }

@@ -1,7 +1,7 @@
 //! The sockets in the slots: receiving, going on with output that met a full buffer, and what readiness says of them.
 
 use super::{Phase, Table, find};
-use crate::readiness::{Ready, Source};
+use crate::readiness::{Ready, Source, Waiter};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use signal_fish_core::engine::Slot;
@@ -10,9 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Poll, Waker};
 
 impl Table {
-    /// Waits until a socket is ready.
-    pub(crate) fn readiness(&self) -> impl Future<Output = ()> + use<> {
-        self.readiness.wait()
+    /// What waits until a socket is ready.
+    pub(crate) fn readiness(&mut self) -> Waiter {
+        self.readiness.waiter()
     }
 
     /// Wakes the tasks whose sockets are ready, up to a limit; returns how many sockets were.
