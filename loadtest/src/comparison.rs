@@ -144,10 +144,12 @@ fn read(folder: &Path) -> Result<(Reports, Option<Value>), String> {
         else {
             continue;
         };
+        if name.ends_with(COUNTS) {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).map_err(|error| fault(&path, &error))?;
         let value: Value = serde_json::from_str(&text).map_err(|error| fault(&path, &error))?;
         match name.split("__").collect::<Vec<_>>()[..] {
-            [_, _, _, "counts"] => {}
             [measure, server, _round] => {
                 let mut value = value;
                 value["counts"] = counts(&path);
@@ -161,9 +163,12 @@ fn read(folder: &Path) -> Result<(Reports, Option<Value>), String> {
     Ok((reports, floor))
 }
 
-/// What the server counted in the run of the report at `path`, null where it does not say.
+/// How the name of a file ends in which a server's counts lie.
+const COUNTS: &str = "__counts";
+
+/// What the server counted in the run of the report at `path`, null where it does not say: it may have died.
 fn counts(path: &Path) -> Value {
-    let path = path.with_extension("").to_string_lossy().into_owned() + "__counts.json";
+    let path = format!("{}{COUNTS}.json", path.with_extension("").display());
     let text = std::fs::read_to_string(path).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }

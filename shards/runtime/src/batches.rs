@@ -49,7 +49,7 @@ impl Batches {
     }
 
     /// How long the shard may look at nothing before its next turn. What arrives meanwhile, on however many sockets, then
-    /// costs one turn: a busy shard spends much of its time on waking up for a single message.
+    /// costs one turn; without it a busy shard wakes up for single messages.
     pub(crate) fn pause(&self, now: Duration) -> Duration {
         let pause = (self.window / PAUSES_PER_WINDOW).min(PAUSE_MAX);
         self.release_at.map_or(pause, |at| pause.min(at.saturating_sub(now)))
