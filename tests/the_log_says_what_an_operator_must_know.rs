@@ -48,6 +48,19 @@ fn lines(log: &str) -> Vec<Value> {
 const DOORS: [&str; 2] = ["security.require_websocket_auth", "security.cors_origins"];
 
 #[test]
+fn the_last_line_tells_what_was_counted() {
+    let lines = lines(&log_of(&quiet(&json!({})), &[], |_| {}));
+    let last = &lines.last().expect("a line")["fields"];
+    assert_eq!(last["message"], "ended");
+    assert_eq!((&last["connections"], &last["rooms"]), (&json!(1), &json!(1)), "{last}");
+    // The head and the join came in; the upgrade, the answer to the join and the close went out.
+    assert_eq!(last["messages_out"], 1, "{last}");
+    for (calls, least) in [("receives", 2), ("sends", 2), ("bytes_out", 100)] {
+        assert!(last[calls].as_u64().is_some_and(|count| count >= least), "{last}");
+    }
+}
+
+#[test]
 fn the_first_lines_tell_version_address_shards_and_limits() {
     let log = log_of(&quiet(&json!({})), &[], |_| {});
     let lines = lines(&log);

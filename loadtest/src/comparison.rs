@@ -486,6 +486,26 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_set_beside_the_floor_of_its_calls() {
+        let run = |counts: Value| serde_json::json!({"counts": counts, "server": {"user_us_each": 1.0, "system_us_each": 5.0}});
+        let counted = run(serde_json::json!({"messages_out": 100, "sends": 50, "receives": 20}));
+        let servers = BTreeMap::from([
+            ("ours".to_owned(), vec![counted]),
+            ("died".to_owned(), vec![run(Value::Null)]),
+        ]);
+        let reports = Reports::from([("relay-005".to_owned(), servers)]);
+        let floor = serde_json::json!({"user_us_each": 0.5, "system_us_each": 3.5, "receive_us_each": 5.0});
+        let (mut markdown, mut page) = (String::new(), String::new());
+        write_beside_floor(&reports, &floor, &mut markdown, &mut page).unwrap();
+        // Half a send at 4 µs and a fifth of a receive at 5 µs make 3 µs.
+        assert!(
+            markdown.contains("| relay-005 | ours | 0.50 | 0.20 | 3.00 µs | 6.00 µs | 2.00 |"),
+            "{markdown}"
+        );
+        assert!(!markdown.contains("died"), "{markdown}");
+    }
+
+    #[test]
     fn others_are_shown_with_their_ratio_to_ours() {
         let report = |value: f64| vec![serde_json::json!({"measured_s": value})];
         let time = compared("", &["/measured_s"], seconds);
