@@ -5,7 +5,7 @@
 use argh::FromArgs;
 use signal_fish_core::Now;
 use signal_fish_core::admission::Verdict;
-use signal_fish_core::engine::{Counters, Effects, Form, Gauges, MovingSession, ShardIndex, Slot};
+use signal_fish_core::protocol::signal_fish::{Counters, Effects, Form, Gauges, MovingSession, ShardIndex, Slot};
 use signal_fish_core::ws::{Limits, Violation};
 use signal_fish_runtime::{Handler, Options, ShardPlan, Table, listen, mailbox};
 use signal_fish_server::http::Origins;

@@ -8,7 +8,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
 use signal_fish_core::admission::Admission;
-use signal_fish_core::engine::{Engine, Routing, ShardIndex};
+use signal_fish_core::protocol::signal_fish::{Engine, Routing, ShardIndex};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
     Batching, Mail, Mailbox, Options, Request, ShardPlan, ShardThread, listen, listen_again, mailbox,

@@ -1,7 +1,7 @@
 //! The protocol messages the generator sends and reads (spec 3 and 4); stamped game data never comes this way.
 
 use serde::{Deserialize, Serialize};
-use signal_fish_core::wire::{Authenticate, GameDataFormat, JoinAsSpectator, JoinRoom};
+use signal_fish_core::protocol::signal_fish::wire::{Authenticate, GameDataFormat, JoinAsSpectator, JoinRoom};
 use std::borrow::Cow;
 
 /// The message type of a server's text, which every known server writes first.

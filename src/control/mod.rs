@@ -7,7 +7,7 @@ pub use totals::Totals;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
-use signal_fish_core::engine::{ShardIndex, Slot};
+use signal_fish_core::protocol::signal_fish::{ShardIndex, Slot};
 use signal_fish_runtime::{Mail, Mailbox, Request};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

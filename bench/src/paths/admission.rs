@@ -3,7 +3,7 @@
 use super::Path;
 use crate::fixture::{GAME, Sequence, open_limits};
 use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
-use signal_fish_core::engine::Routing;
+use signal_fish_core::protocol::signal_fish::Routing;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Messages to text.
 
 use super::Path;
-use signal_fish_core::wire::{
+use signal_fish_core::protocol::signal_fish::wire::{
     LobbyState, PlayerId, PlayerInfo, RoomId, RoomSnapshot, ServerMessage, Timestamp, write_game_data,
 };
 use std::hint::black_box;

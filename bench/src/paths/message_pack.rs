@@ -2,7 +2,7 @@
 
 use super::Path;
 use crate::fixture::{Shards, masked_binary};
-use signal_fish_core::wire::message_pack::to_json;
+use signal_fish_core::protocol::signal_fish::wire::message_pack::to_json;
 use signal_fish_core::ws::Decoder;
 use std::hint::black_box;
 

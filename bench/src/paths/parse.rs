@@ -2,7 +2,7 @@
 
 use super::Path;
 use crate::fixture::{game_data, join};
-use signal_fish_core::wire::ClientMessage;
+use signal_fish_core::protocol::signal_fish::wire::ClientMessage;
 use std::hint::black_box;
 
 pub(super) fn paths() -> Vec<Path> {

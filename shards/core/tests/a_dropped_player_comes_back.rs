@@ -4,7 +4,7 @@ mod world;
 
 use serde_json::{Value, json};
 use signal_fish_core::admission::Limits;
-use signal_fish_core::engine::{App, Settings};
+use signal_fish_core::protocol::signal_fish::{App, Settings};
 use std::time::Duration;
 use world::{
     Id, World, authority, authority_changed, error, join_failed, just, kind, lobby, open_limits, player_left,

@@ -3,7 +3,7 @@
 mod world;
 
 use serde_json::{Value, json};
-use signal_fish_core::engine::{Form, Settings};
+use signal_fish_core::protocol::signal_fish::{Form, Settings};
 use world::{Got, Id, World, error, just, kind, say, spectate};
 
 fn as_message_pack(world: &mut World, id: Id) {

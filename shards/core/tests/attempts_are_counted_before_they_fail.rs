@@ -4,7 +4,7 @@ mod world;
 
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Ask, Limits};
-use signal_fish_core::engine::{App, Settings};
+use signal_fish_core::protocol::signal_fish::{App, Settings};
 use std::time::Duration;
 use world::{World, join, join_failed, just, open_limits, reconnect, spectate};
 

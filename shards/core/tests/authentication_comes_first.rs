@@ -4,7 +4,7 @@ mod world;
 
 use serde_json::{Value, json};
 use signal_fish_core::admission::{AppLimits, Limits};
-use signal_fish_core::engine::{App, Form, SdkCompatibility, Settings};
+use signal_fish_core::protocol::signal_fish::{App, Form, SdkCompatibility, Settings};
 use std::time::Duration;
 use world::{World, error, just, kind, open_limits};
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use signal_fish_core::wire::{
+use signal_fish_core::protocol::signal_fish::wire::{
     Authenticate, AuthorityRequest, ClientMessage, ConnectionInfo, GameDataFormat, JoinAsSpectator, JoinRoom, PlayerId,
     Reconnect, RelayTransport, RoomId,
 };

@@ -1,6 +1,8 @@
 //! Spec 3.7: what a client provides, and how the others see it.
 
-use signal_fish_core::wire::{CONNECTION_INFO_BYTES_MAX, ClientMessage, ConnectionInfo, DEPTH_MAX};
+use signal_fish_core::protocol::signal_fish::wire::{
+    CONNECTION_INFO_BYTES_MAX, ClientMessage, ConnectionInfo, DEPTH_MAX,
+};
 
 fn provide(info: &str) -> Option<String> {
     let text = format!(r#"{{"type":"ProvideConnectionInfo","data":{{"connection_info":{info}}}}}"#);

@@ -7,8 +7,8 @@ mod world;
 use proptest::prelude::*;
 use script::{Run, Step, raced_step, settings, step};
 use serde_json::Value;
+use signal_fish_core::protocol::signal_fish::wire::LobbyState;
 use signal_fish_core::room::Room;
-use signal_fish_core::wire::LobbyState;
 use std::collections::BTreeSet;
 use world::{Got, Id, World, kind};
 

@@ -1,7 +1,9 @@
 //! The sender's JSON text reaches the others byte for byte (D2), and no text whatever makes parsing panic.
 
 use proptest::prelude::*;
-use signal_fish_core::wire::{ClientMessage, DEPTH_MAX, PlayerId, ServerMessage, json_depth, write_game_data};
+use signal_fish_core::protocol::signal_fish::wire::{
+    ClientMessage, DEPTH_MAX, PlayerId, ServerMessage, json_depth, write_game_data,
+};
 
 /// Grammatical JSON in all the spellings that a sender may choose.
 fn json() -> impl Strategy<Value = String> {

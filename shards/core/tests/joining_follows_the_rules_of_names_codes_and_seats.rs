@@ -3,7 +3,7 @@
 mod world;
 
 use serde_json::{Value, json};
-use signal_fish_core::engine::Settings;
+use signal_fish_core::protocol::signal_fish::Settings;
 use world::{World, join_failed, just, kind};
 
 fn join_data(data: Value) -> Value {

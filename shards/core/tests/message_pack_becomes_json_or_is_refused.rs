@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 use rmp::encode;
-use signal_fish_core::wire::message_pack::{EXPANSION_MAX, check_depth, to_json, write_binary_game_data};
-use signal_fish_core::wire::{DEPTH_MAX, PlayerId};
+use signal_fish_core::protocol::signal_fish::wire::message_pack::{
+    EXPANSION_MAX, check_depth, to_json, write_binary_game_data,
+};
+use signal_fish_core::protocol::signal_fish::wire::{DEPTH_MAX, PlayerId};
 
 /// The JSON of `payload`; an error leaves what was there before.
 fn json(payload: &[u8]) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Spec 3.2, steps 2, 3 and 6, with lengths in Unicode scalar values (D7).
 
-use signal_fish_core::wire::{GameName, NameRules, PlayerName, RoomCode};
+use signal_fish_core::protocol::signal_fish::wire::{GameName, NameRules, PlayerName, RoomCode};
 
 /// `Ok(())` or the reason that the client gets.
 type Expected = Result<(), &'static str>;

@@ -1,6 +1,6 @@
 //! Spec 2.8 and 3, with D2: what is a client message, and what is answered `Invalid client message`.
 
-use signal_fish_core::wire::{ClientMessage, DEPTH_MAX, GameDataFormat, RelayTransport};
+use signal_fish_core::protocol::signal_fish::wire::{ClientMessage, DEPTH_MAX, GameDataFormat, RelayTransport};
 
 const ID: &str = "01234567-89ab-4def-8123-456789abcdef";
 

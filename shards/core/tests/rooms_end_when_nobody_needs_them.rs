@@ -3,7 +3,7 @@
 mod world;
 
 use serde_json::json;
-use signal_fish_core::engine::Settings;
+use signal_fish_core::protocol::signal_fish::Settings;
 use std::time::Duration;
 use world::{World, just, say, spectate};
 

@@ -118,7 +118,12 @@ fn a_room_that_is_being_opened_cannot_be_watched_yet() {
 
 #[test]
 fn fifty_clients_create_the_same_room_on_four_shards() {
-    let mut world = World::new(4, 5, signal_fish_core::engine::Settings::default(), open_limits());
+    let mut world = World::new(
+        4,
+        5,
+        signal_fish_core::protocol::signal_fish::Settings::default(),
+        open_limits(),
+    );
     let ids: Vec<Id> = (0..50).map(|_| world.connect()).collect();
     world.hold_verdicts = true;
     for id in &ids {
@@ -133,7 +138,12 @@ fn fifty_clients_create_the_same_room_on_four_shards() {
 
 #[test]
 fn a_session_that_is_lost_between_shards_gives_everything_back() {
-    let mut world = World::new(4, 5, signal_fish_core::engine::Settings::default(), open_limits());
+    let mut world = World::new(
+        4,
+        5,
+        signal_fish_core::protocol::signal_fish::Settings::default(),
+        open_limits(),
+    );
     world.hold_moves = true;
     let ids: Vec<Id> = (0..8).map(|_| world.connect()).collect();
     for id in &ids {
@@ -150,7 +160,7 @@ fn a_session_that_is_lost_between_shards_gives_everything_back() {
 
 #[test]
 fn the_url_may_route_a_session_before_its_first_message() {
-    let settings = signal_fish_core::engine::Settings::default();
+    let settings = signal_fish_core::protocol::signal_fish::Settings::default();
     let mut world = World::new(4, 5, settings, open_limits());
     let first = world.connect();
     world.join(first, "ROOM42", "Ann", 8);

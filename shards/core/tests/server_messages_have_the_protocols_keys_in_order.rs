@@ -1,7 +1,7 @@
 //! Spec 4: every server message, key by key, and back again.
 
 use serde_json::value::RawValue;
-use signal_fish_core::wire::{
+use signal_fish_core::protocol::signal_fish::wire::{
     ConnectionInfo, DEPTH_MAX, ErrorCode, GameDataFormat, LobbyState, PeerConnection, PlayerId, PlayerInfo,
     PlayerNameRules, ProtocolInfo, RateLimits, Reconnected, RoomId, RoomSnapshot, ServerMessage, SpectatorInfo,
     SpectatorReason, SpectatorSnapshot, Timestamp,

@@ -3,7 +3,7 @@
 mod world;
 
 use serde_json::json;
-use signal_fish_core::engine::Settings;
+use signal_fish_core::protocol::signal_fish::Settings;
 use std::time::Duration;
 use world::{Got, World, error, just, player_left, say};
 
@@ -69,7 +69,7 @@ fn too_much_nonsense_in_a_row_ends_a_session() {
     world.skip();
     world.send_text(a, "nonsense");
     world.send_binary(a, &[1]);
-    world.oversize(a, signal_fish_core::engine::Form::Text, 70_000);
+    world.oversize(a, signal_fish_core::protocol::signal_fish::Form::Text, 70_000);
     world.skip();
     world.send_text(a, "nonsense");
     let told = error("Too many invalid messages", "INVALID_INPUT");

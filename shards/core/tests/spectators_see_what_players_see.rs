@@ -3,7 +3,7 @@
 mod world;
 
 use serde_json::{Value, json};
-use signal_fish_core::engine::Settings;
+use signal_fish_core::protocol::signal_fish::Settings;
 use std::time::Duration;
 use world::{Id, World, authority, error, just, kind, say, spectate};
 

@@ -1,4 +1,4 @@
-use signal_fish_core::engine::Slot;
+use signal_fish_core::protocol::signal_fish::Slot;
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use crate::shard::{Shard, State};
 use crate::table::{Move, Phase};
 use crate::{Handler, handoff::Handoff};
 use futures_lite::future::poll_fn;
-use signal_fish_core::engine::{Form, Slot};
+use signal_fish_core::protocol::signal_fish::{Form, Slot};
 use signal_fish_core::ws::{Decoder, Event, Violation};
 use std::io;
 use std::net::IpAddr;

@@ -1,14 +1,14 @@
 use crate::Table;
 use signal_fish_core::Now;
 use signal_fish_core::admission::Verdict;
-use signal_fish_core::engine::{Counters, Effects, Engine, Form, Gauges, MovingSession, Slot};
-use signal_fish_core::wire::{ErrorCode, ServerMessage};
+use signal_fish_core::protocol::signal_fish::wire::{ErrorCode, ServerMessage};
+use signal_fish_core::protocol::signal_fish::{Counters, Effects, Engine, Form, Gauges, MovingSession, Slot};
 use signal_fish_core::ws::Violation;
 use std::net::IpAddr;
 
 /// What a shard does with messages: the engine, or the echo that the conformance suite talks to.
 ///
-/// The contract is the one of [`signal_fish_core::engine`].
+/// The contract is the one of [`signal_fish_core::protocol::signal_fish`].
 pub trait Handler: 'static {
     /// A connection was upgraded; `hint` is `(game_name, room_code)` of its URL.
     fn connected(&mut self, now: Now, slot: Slot, ip: IpAddr, hint: Option<(&str, &str)>, table: &mut Table);

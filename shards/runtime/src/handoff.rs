@@ -1,4 +1,4 @@
-use signal_fish_core::engine::MovingSession;
+use signal_fish_core::protocol::signal_fish::MovingSession;
 use signal_fish_core::ws::Decoder;
 use std::os::fd::OwnedFd;
 

@@ -2,7 +2,7 @@ use crate::Handler;
 use crate::shard::Shard;
 use crate::table::Phase;
 use futures_lite::future::poll_fn;
-use signal_fish_core::engine::Slot;
+use signal_fish_core::protocol::signal_fish::Slot;
 use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;

@@ -2,7 +2,7 @@ use crate::handoff::Handoff;
 use crate::shard::ShardReport;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_fish_core::admission::{Ask, Notice, Verdict};
-use signal_fish_core::engine::{ShardIndex, Slot};
+use signal_fish_core::protocol::signal_fish::{ShardIndex, Slot};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;

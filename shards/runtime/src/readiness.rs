@@ -7,7 +7,7 @@
 use crate::socket;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use signal_fish_core::engine::Slot;
+use signal_fish_core::protocol::signal_fish::Slot;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;

@@ -13,7 +13,7 @@ use futures_lite::future::poll_fn;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags};
-use signal_fish_core::engine::{self, ShardIndex};
+use signal_fish_core::protocol::signal_fish::{self, ShardIndex};
 use signal_fish_core::ws;
 use std::cell::RefCell;
 use std::io;
@@ -95,9 +95,9 @@ pub struct ShardReport {
     /// What the runtime counted.
     pub runtime: Counters,
     /// What the engine counted.
-    pub engine: engine::Counters,
+    pub engine: signal_fish::Counters,
     /// What the engine holds.
-    pub gauges: engine::Gauges,
+    pub gauges: signal_fish::Gauges,
 }
 
 /// One shard, on its own thread.

@@ -9,7 +9,7 @@ use crate::readiness::Readiness;
 use crate::shard::Options;
 use crossbeam_channel::Sender;
 use signal_fish_core::Now;
-use signal_fish_core::engine::{MovingSession, ShardIndex, Slot};
+use signal_fish_core::protocol::signal_fish::{MovingSession, ShardIndex, Slot};
 use signal_fish_core::ws;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;

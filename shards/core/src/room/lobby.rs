@@ -1,7 +1,7 @@
 //! The lobby: waiting, lobby, finalized (spec 5, "Ours"; D12 to D14).
 
 use super::Room;
-use crate::wire::{LobbyState, PlayerId};
+use crate::protocol::signal_fish::wire::{LobbyState, PlayerId};
 
 /// The room is in no state in which readiness can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 use super::Token;
-use crate::wire::{ConnectionInfo, PlayerId, PlayerName, Timestamp};
+use crate::protocol::signal_fish::wire::{ConnectionInfo, PlayerId, PlayerName, Timestamp};
 
 /// One connection on one shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! One room: members, seats, lobby, authority and replay, without IO and without anything that is sent.
 //!
-//! The methods change a room and say what changed; the [engine](crate::engine) tells the members.
+//! The methods change a room and say what changed; the [engine](crate::protocol::signal_fish) tells the members.
 
 mod authority;
 mod lobby;
@@ -17,7 +17,7 @@ pub use replay::Replay;
 pub use seats::{Departure, NoSeat};
 pub use token::Token;
 
-use crate::wire::{GameName, LobbyState, PlayerId, RoomCode, RoomId};
+use crate::protocol::signal_fish::wire::{GameName, LobbyState, PlayerId, RoomCode, RoomId};
 use std::time::Duration;
 
 /// What a room is created with.

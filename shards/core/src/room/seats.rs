@@ -1,7 +1,7 @@
 //! Who gets a seat, who gives one up, and what that changes.
 
 use super::{HeldSeat, Player, Room, Spectator};
-use crate::wire::{LobbyState, PlayerId, PlayerName};
+use crate::protocol::signal_fish::wire::{LobbyState, PlayerId, PlayerName};
 use std::time::Duration;
 
 /// Why a room does not take a player.

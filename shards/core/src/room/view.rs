@@ -1,7 +1,7 @@
 //! How clients see a room.
 
 use super::{Player, Room, Spectator, Token};
-use crate::wire::{
+use crate::protocol::signal_fish::wire::{
     LobbyState, PeerConnection, PlayerId, PlayerInfo, RoomSnapshot, ServerMessage, SpectatorInfo, SpectatorReason,
     SpectatorSnapshot,
 };

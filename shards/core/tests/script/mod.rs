@@ -5,7 +5,7 @@ use crate::world::{Id, World, authority, just, reconnect, say, spectate};
 use proptest::prelude::*;
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Limits};
-use signal_fish_core::engine::{Form, Settings};
+use signal_fish_core::protocol::signal_fish::{Form, Settings};
 use std::time::Duration;
 
 /// Clients of a script.

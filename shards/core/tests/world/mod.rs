@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use signal_fish_core::Now;
 use signal_fish_core::admission::{Admission, Ask, Limits, Notice, Verdict};
-use signal_fish_core::engine::{
+use signal_fish_core::protocol::signal_fish::{
     CloseReason, Effects, Engine, Form, MovingSession, Routing, Settings, ShardIndex, Slot,
 };
 use std::collections::{HashMap, VecDeque};
@@ -489,7 +489,10 @@ impl World {
     #[track_caller]
     pub fn assert_nothing_left(&self) {
         for engine in &self.engines {
-            assert_eq!(engine.gauges(), signal_fish_core::engine::Gauges::default());
+            assert_eq!(
+                engine.gauges(),
+                signal_fish_core::protocol::signal_fish::Gauges::default()
+            );
         }
         let totals = self.admission.totals();
         assert_eq!((totals.connections_active, totals.rooms_active), (0, 0));

@@ -4,7 +4,7 @@ use super::{Phase, Table, find};
 use crate::readiness::{Ready, Source, Waiter};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use signal_fish_core::engine::Slot;
+use signal_fish_core::protocol::signal_fish::Slot;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Poll, Waker};

@@ -4,7 +4,7 @@ use super::io::send;
 use super::{Phase, Table, find};
 use crate::mailbox::Request;
 use signal_fish_core::admission::{Ask, Notice};
-use signal_fish_core::engine::{CloseReason, Effects, Form, MovingSession, ShardIndex, Slot};
+use signal_fish_core::protocol::signal_fish::{CloseReason, Effects, Form, MovingSession, ShardIndex, Slot};
 use signal_fish_core::ws;
 use std::os::fd::AsFd;
 use std::task::Waker;

@@ -4,7 +4,9 @@ use super::session::Introduction;
 use super::{Effects, Engine, Failure, Pending, Settings, Slot, give_back};
 use crate::Now;
 use crate::admission::{AppIndex, Ask, Verdict};
-use crate::wire::{Authenticate, ErrorCode, GameDataFormat, PlayerNameRules, ProtocolInfo, RateLimits, ServerMessage};
+use crate::protocol::signal_fish::wire::{
+    Authenticate, ErrorCode, GameDataFormat, PlayerNameRules, ProtocolInfo, RateLimits, ServerMessage,
+};
 use std::borrow::Cow;
 
 /// Longest platform or version that is kept, in bytes.

@@ -6,8 +6,10 @@ use super::rooms::RoomHandle;
 use super::{Effects, Engine, Failure, Membership, Operation, Pending, Slot, give_back};
 use crate::Now;
 use crate::admission::{Ask, Verdict};
+use crate::protocol::signal_fish::wire::{
+    ErrorCode, GameDataFormat, PlayerId, Reconnect, Reconnected, RoomId, ServerMessage,
+};
 use crate::room::{NoSeat, Player, Room, Token};
-use crate::wire::{ErrorCode, GameDataFormat, PlayerId, Reconnect, Reconnected, RoomId, ServerMessage};
 use serde_json::value::RawValue;
 
 impl Engine {

@@ -1,4 +1,4 @@
-use crate::wire::NameRules;
+use crate::protocol::signal_fish::wire::NameRules;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

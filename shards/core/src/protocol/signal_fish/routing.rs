@@ -1,6 +1,6 @@
 use super::ShardIndex;
 use crate::admission::AppIndex;
-use crate::wire::RoomId;
+use crate::protocol::signal_fish::wire::RoomId;
 use ahash::RandomState;
 use rand::Rng;
 

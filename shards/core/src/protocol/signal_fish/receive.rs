@@ -2,7 +2,7 @@
 
 use super::{Effects, Engine, Form, Slot};
 use crate::Now;
-use crate::wire::{ClientMessage, ErrorCode, GameDataFormat, ServerMessage};
+use crate::protocol::signal_fish::wire::{ClientMessage, ErrorCode, GameDataFormat, ServerMessage};
 
 impl Engine {
     /// A complete text message within the size limit.

@@ -5,11 +5,11 @@ use super::rooms::{RoomHandle, RoomKey};
 use super::{Effects, Engine, Failure, Membership, Operation, Pending, Slot, give_back};
 use crate::Now;
 use crate::admission::{Ask, Verdict};
-use crate::room::Spectator;
-use crate::wire::{
+use crate::protocol::signal_fish::wire::{
     ErrorCode, GameDataFormat, GameName, JoinAsSpectator, PlayerId, PlayerName, RoomCode, ServerMessage,
     SpectatorReason, Timestamp,
 };
+use crate::room::Spectator;
 use std::borrow::Cow;
 
 /// A valid wish to watch one room.

@@ -34,6 +34,7 @@ mod session;
 mod settings;
 mod spectate;
 mod sweep;
+pub mod wire;
 
 pub use crate::room::Slot;
 pub use counters::{Counters, Gauges};
@@ -43,8 +44,8 @@ pub use settings::{App, SdkCompatibility, Settings};
 
 use crate::Now;
 use crate::admission::{AppIndex, Ask, Notice, Refusal, Verdict};
+use crate::protocol::signal_fish::wire::ErrorCode;
 use crate::room::Room;
-use crate::wire::ErrorCode;
 use ahash::RandomState;
 use outbound::{Outbound, Scratch};
 use rand::Rng;

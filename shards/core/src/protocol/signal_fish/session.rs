@@ -3,8 +3,8 @@ use super::rooms::RoomHandle;
 use super::spectate::Watch;
 use super::{Failure, Slot};
 use crate::admission::{AppIndex, Notice, Permit, Ticket};
+use crate::protocol::signal_fish::wire::{GameDataFormat, PlayerId, RoomId};
 use crate::room::Token;
-use crate::wire::{GameDataFormat, PlayerId, RoomId};
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 use crate::admission::AppIndex;
+use crate::protocol::signal_fish::wire::{ConnectionInfo, PlayerId, PlayerName, RoomId, Timestamp};
 use crate::room::Token;
-use crate::wire::{ConnectionInfo, PlayerId, PlayerName, RoomId, Timestamp};
 use ahash::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::{Effects, Engine, Slot};
 use crate::Now;
-use crate::wire::ErrorCode;
+use crate::protocol::signal_fish::wire::ErrorCode;
 use std::time::Duration;
 
 impl Engine {

@@ -1,7 +1,7 @@
 //! Authority is asked for and released (spec 6, D6).
 
 use super::{Effects, Engine, Slot};
-use crate::wire::{AuthorityRequest, ErrorCode, ServerMessage};
+use crate::protocol::signal_fish::wire::{AuthorityRequest, ErrorCode, ServerMessage};
 use std::borrow::Cow;
 
 impl Engine {

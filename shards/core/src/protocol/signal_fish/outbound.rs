@@ -1,8 +1,8 @@
 //! Telling clients: every message is encoded once, into a buffer that is used again and again.
 
 use super::{Counters, Effects, Form, Slot};
+use crate::protocol::signal_fish::wire::{ErrorCode, PlayerId, ServerMessage};
 use crate::room::Room;
-use crate::wire::{ErrorCode, PlayerId, ServerMessage};
 use std::borrow::Cow;
 
 /// Capacity above which a buffer is given back after a burst of large messages.

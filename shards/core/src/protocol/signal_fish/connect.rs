@@ -7,7 +7,7 @@ use super::{
 };
 use crate::Now;
 use crate::admission::{Ask, Notice, Verdict};
-use crate::wire::{GameDataFormat, GameName, PlayerId, RoomCode};
+use crate::protocol::signal_fish::wire::{GameDataFormat, GameName, PlayerId, RoomCode};
 use rand::Rng;
 use std::net::IpAddr;
 

@@ -4,7 +4,7 @@ use super::rooms::RoomKey;
 use super::{Effects, Engine, Failure, Operation, Pending, Slot, give_back};
 use crate::Now;
 use crate::admission::{AppIndex, Ask, Verdict};
-use crate::wire::{ErrorCode, GameName, JoinRoom, PlayerName, RoomCode, ServerMessage};
+use crate::protocol::signal_fish::wire::{ErrorCode, GameName, JoinRoom, PlayerName, RoomCode, ServerMessage};
 
 /// A valid wish to play, apart from the room.
 #[derive(Debug, Clone)]

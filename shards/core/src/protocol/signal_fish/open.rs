@@ -6,8 +6,10 @@ use super::rooms::{RoomHandle, RoomKey};
 use super::{Effects, Engine, Failure, Membership, Operation, Pending, Slot, give_back};
 use crate::Now;
 use crate::admission::{AppIndex, Ask, Notice, Permit, Verdict};
+use crate::protocol::signal_fish::wire::{
+    ErrorCode, GameDataFormat, GameName, RoomCode, RoomId, ServerMessage, Timestamp,
+};
 use crate::room::{NoSeat, Plan, Player, Replay, Room, Token};
-use crate::wire::{ErrorCode, GameDataFormat, GameName, RoomCode, RoomId, ServerMessage, Timestamp};
 use rand::Rng;
 use std::collections::VecDeque;
 

@@ -3,9 +3,9 @@
 use super::outbound::{Outbound, Scratch};
 use super::{Effects, Engine, Form, Slot};
 use crate::Now;
+use crate::protocol::signal_fish::wire::message_pack::{check_depth, to_json, write_binary_game_data};
+use crate::protocol::signal_fish::wire::{ErrorCode, PlayerId, write_game_data};
 use crate::room::Room;
-use crate::wire::message_pack::{check_depth, to_json, write_binary_game_data};
-use crate::wire::{ErrorCode, PlayerId, write_game_data};
 
 impl Engine {
     /// `GameData` as text: everybody else gets it as text, whatever their format (spec 2.9).

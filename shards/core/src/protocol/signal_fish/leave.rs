@@ -5,8 +5,8 @@ use super::rooms::RoomHandle;
 use super::{Effects, Engine, Membership, Slot};
 use crate::Now;
 use crate::admission::Notice;
+use crate::protocol::signal_fish::wire::{PlayerId, ServerMessage, SpectatorReason};
 use crate::room::Player;
-use crate::wire::{PlayerId, ServerMessage, SpectatorReason};
 use std::borrow::Cow;
 
 impl Engine {

@@ -2,8 +2,8 @@
 
 use super::rooms::RoomHandle;
 use super::{Effects, Engine, Membership, Slot};
+use crate::protocol::signal_fish::wire::{ConnectionInfo, ErrorCode, LobbyState, PlayerId};
 use crate::room::{NotInLobby, Readied};
-use crate::wire::{ConnectionInfo, ErrorCode, LobbyState, PlayerId};
 
 impl Engine {
     /// The player and its room, if this connection is a player.

@@ -1,6 +1,6 @@
 use crate::admission::{AppIndex, Permit};
+use crate::protocol::signal_fish::wire::{GameName, RoomCode, RoomId};
 use crate::room::Room;
-use crate::wire::{GameName, RoomCode, RoomId};
 use ahash::RandomState;
 use std::collections::HashMap;
 

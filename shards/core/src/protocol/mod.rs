@@ -1,0 +1,3 @@
+//! What clients speak: one folder per protocol.
+
+pub mod signal_fish;
