@@ -2,7 +2,7 @@
 
 mod ws_stream;
 
-use signal_fish_core::ws::{Decoder, Event, Limits, Violation};
+use signal_fish_core::ws::{Decoder, Event, Kind, Limits, Violation};
 use ws_stream::{
     BINARY, CONTINUATION, NARROW, Outcome, Owned, PING, TEXT, decode, decode_piece, decode_pieces, frame, header,
     stream,
@@ -16,9 +16,9 @@ const SHIPPED: Limits = Limits {
     discard_bytes_max: 16 << 20,
 };
 
-fn oversize(text: bool, length: u64) -> Outcome {
+fn oversize(kind: Kind, length: u64) -> Outcome {
     Outcome {
-        events: vec![Owned::Oversize { text, length }],
+        events: vec![Owned::Oversize { kind, length }],
         violation: None,
     }
 }
@@ -43,9 +43,9 @@ fn most_heap_bytes(
 
 #[test]
 fn the_limit_itself_is_allowed() {
-    for (opcode, text) in [(TEXT, true), (BINARY, false)] {
+    for (opcode, kind) in [(TEXT, Kind::Text), (BINARY, Kind::Binary)] {
         let outcome = decode(&frame(opcode, true, "x".repeat(150)).bytes(), &NARROW);
-        let whole = if text {
+        let whole = if kind == Kind::Text {
             Owned::Text("x".repeat(150))
         } else {
             Owned::Binary(vec![b'x'; 150])
@@ -59,7 +59,7 @@ fn the_limit_itself_is_allowed() {
         );
         assert_eq!(
             decode(&frame(opcode, true, "x".repeat(151)).bytes(), &NARROW),
-            oversize(text, 151)
+            oversize(kind, 151)
         );
     }
 }
@@ -76,7 +76,7 @@ fn fragments_count_together_and_the_next_message_is_heard() {
     let events = vec![
         Owned::Ping(b"between".to_vec()),
         Owned::Oversize {
-            text: true,
+            kind: Kind::Text,
             length: 151,
         },
         Owned::Text("next".to_owned()),
@@ -110,14 +110,14 @@ fn it_is_reported_when_it_is_complete() {
 fn what_is_discarded_need_not_be_utf8() {
     assert_eq!(
         decode(&frame(TEXT, true, [0xff; 151]).bytes(), &NARROW),
-        oversize(true, 151)
+        oversize(Kind::Text, 151)
     );
     // Nor need a character that began before it turned out to be too long be completed.
     let cut = stream([
         frame(TEXT, false, b"abc\xe2\x82"),
         frame(CONTINUATION, true, [b'x'; 150]),
     ]);
-    assert_eq!(decode(&cut, &NARROW), oversize(true, 155));
+    assert_eq!(decode(&cut, &NARROW), oversize(Kind::Text, 155));
     // What was within the limit when it arrived was checked.
     let early = stream([frame(TEXT, false, b"\xff"), frame(CONTINUATION, true, [b'x'; 150])]);
     assert_eq!(decode(&early, &NARROW).violation, Some(Violation::InvalidUtf8));
@@ -127,7 +127,7 @@ fn what_is_discarded_need_not_be_utf8() {
 fn past_the_hard_cap_the_header_is_refused() {
     assert_eq!(
         decode(&frame(BINARY, true, [0; 600]).bytes(), &NARROW),
-        oversize(false, 600)
+        oversize(Kind::Binary, 600)
     );
     let announced = header(true, 0, BINARY, Some([1; 4]), 601);
     let outcome = decode(&announced, &NARROW);

@@ -12,7 +12,7 @@ mod ws_stream;
 use std::io::Cursor;
 
 use proptest::prelude::*;
-use signal_fish_core::ws::{Violation, write_close, write_message, write_ping, write_pong};
+use signal_fish_core::ws::{Kind, Violation, write_close, write_message, write_ping, write_pong};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role};
@@ -69,8 +69,8 @@ proptest! {
         let mut bytes = Vec::new();
         for message in &messages {
             match message {
-                Message::Text(text) => write_message(true, text.as_bytes(), &mut bytes),
-                Message::Binary(payload) => write_message(false, payload, &mut bytes),
+                Message::Text(text) => write_message(Kind::Text, text.as_bytes(), &mut bytes),
+                Message::Binary(payload) => write_message(Kind::Binary, payload, &mut bytes),
                 Message::Ping(payload) => write_ping(payload, &mut bytes),
                 Message::Pong(payload) => write_pong(payload, &mut bytes),
                 _ => unreachable!("the strategy makes no other"),

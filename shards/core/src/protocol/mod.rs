@@ -1,3 +1,210 @@
-//! What clients speak: one folder per protocol.
+//! What clients speak: one folder per protocol, and one dispatch for the shard.
+//!
+//! A protocol gets events and a context ([`Cx`]) that carries the time, the slot and the effects. It owns its sessions and
+//! the protocol part of its rooms. It knows neither sockets nor frames.
+//!
+//! # The contract with the shard
+//! * A session begins with [`Protocols::opened`] or [`Protocols::arrived`] and ends with [`Protocols::left`],
+//!   [`Protocols::depart`], or because the protocol closed the connection itself.
+//! * While [`Protocols::waits`] holds, no message of the connection is delivered.
+//! * After an ask the verdict is always delivered, also when the session has ended meanwhile; until then the slot is not
+//!   given to anybody else.
+//! * Every shard of a process measures [`Now::monotonic`] from the same start, because sessions take their times along.
 
+mod echo;
 pub mod signal_fish;
+
+use crate::Now;
+use crate::admission::{Notice, Refusal, Verdict};
+use crate::effects::{Cx, Effects};
+use crate::slot::{ShardIndex, Slot};
+use crate::ws::{Kind, Violation};
+use echo::Echo;
+use signal_fish::SignalFish;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Names a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Signal Fish, version 2.
+    SignalFish,
+    /// Sends every message back; for conformance suites.
+    Echo,
+}
+
+/// How a connection came.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Address of the client, proxies taken into account (D23).
+    pub client: IpAddr,
+    /// Query of the URL.
+    pub query: Option<Box<str>>,
+}
+
+/// A message of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Binary.
+    Binary(&'a [u8]),
+    /// One over `security.max_message_size`, which was discarded (D10).
+    Oversize {
+        /// Text or binary.
+        kind: Kind,
+        /// Bytes of payload.
+        length: u64,
+    },
+}
+
+/// Why the shard is about to close a connection; the protocol may tell its client first (D9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connection gets no ticket. It has no session.
+    Refused(Refusal),
+    /// The client broke RFC 6455.
+    Violation(Violation),
+    /// A message was not complete in time (D24).
+    MessageTimeout,
+}
+
+/// A session on its way to another shard.
+#[derive(Debug)]
+pub enum Session {
+    /// Of Signal Fish.
+    SignalFish(Box<signal_fish::Session>),
+}
+
+/// The protocols of one shard.
+#[derive(Debug)]
+pub struct Protocols {
+    /// Signal Fish.
+    pub signal_fish: SignalFish,
+}
+
+impl Protocols {
+    /// The shard of the room that the URL names, if it names one and the protocol takes it as more than a wish.
+    #[must_use]
+    pub fn home(&self, protocol: Protocol, opening: &Opening) -> Option<ShardIndex> {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.home(opening),
+            Protocol::Echo => None,
+        }
+    }
+
+    /// A connection was upgraded.
+    pub fn opened(&mut self, protocol: Protocol, cx: &mut Cx<'_>, opening: &Opening) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.opened(cx, opening),
+            Protocol::Echo => {}
+        }
+    }
+
+    /// A message came.
+    pub fn message(&mut self, protocol: Protocol, cx: &mut Cx<'_>, message: Message<'_>) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.message(cx, message),
+            Protocol::Echo => Echo::message(cx, message),
+        }
+    }
+
+    /// The connection is about to be closed by the shard: its client may be told why.
+    pub fn explain(&mut self, protocol: Protocol, cx: &mut Cx<'_>, trouble: &Trouble) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.explain(cx, trouble),
+            Protocol::Echo => {}
+        }
+    }
+
+    /// Admission answered.
+    pub fn verdict(&mut self, protocol: Protocol, cx: &mut Cx<'_>, verdict: Verdict) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.verdict(cx, verdict),
+            Protocol::Echo => crate::entry::grant::give_back(verdict, cx.fx),
+        }
+    }
+
+    /// The connection ended without the protocol's doing.
+    pub fn left(&mut self, protocol: Protocol, cx: &mut Cx<'_>) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.left(cx),
+            Protocol::Echo => {}
+        }
+    }
+
+    /// Whether messages of this connection may not be delivered now.
+    #[must_use]
+    pub fn waits(&self, protocol: Protocol, slot: Slot) -> bool {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.waits(slot),
+            Protocol::Echo => false,
+        }
+    }
+
+    /// When the protocol wants [`Self::due`] for this connection. It may become later, never earlier.
+    #[must_use]
+    pub fn deadline(&self, protocol: Protocol, slot: Slot) -> Option<Duration> {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.deadline(slot),
+            Protocol::Echo => None,
+        }
+    }
+
+    /// The deadline of a connection has come.
+    pub fn due(&mut self, protocol: Protocol, cx: &mut Cx<'_>) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.due(cx),
+            Protocol::Echo => {}
+        }
+    }
+
+    /// Takes out the session of a connection that moves.
+    pub fn depart(&mut self, protocol: Protocol, slot: Slot) -> Option<Session> {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.depart(slot).map(Session::SignalFish),
+            Protocol::Echo => None,
+        }
+    }
+
+    /// A connection arrived from another shard.
+    pub fn arrived(&mut self, cx: &mut Cx<'_>, session: Session) {
+        match session {
+            Session::SignalFish(session) => self.signal_fish.arrived(cx, session),
+        }
+    }
+
+    /// When [`Self::tick`] has something to do: rooms to sweep, players whose time to return is over.
+    #[must_use]
+    pub fn next_due(&self) -> Duration {
+        self.signal_fish.next_due()
+    }
+
+    /// Time passes for rooms.
+    pub fn tick(&mut self, now: Now, fx: &mut Effects) {
+        self.signal_fish.tick(now, fx);
+    }
+
+    /// The server shuts down: all sessions and rooms are forgotten, everything that was granted to rooms goes back.
+    /// Nobody is told who left. The shard closes the connections.
+    pub fn drain(&mut self, now: Now, fx: &mut Effects) {
+        self.signal_fish.drain(now, fx);
+    }
+}
+
+impl Session {
+    /// Which protocol it belongs to.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Self::SignalFish(_) => Protocol::SignalFish,
+        }
+    }
+
+    /// Gives back what the session holds, if it cannot be delivered anywhere.
+    pub fn abandon(self, notify: impl FnMut(Notice)) {
+        match self {
+            Self::SignalFish(session) => session.abandon(notify),
+        }
+    }
+}

@@ -24,7 +24,7 @@ impl Replay {
         }
     }
 
-    pub(super) fn record(&mut self, text: &[u8]) {
+    pub fn record(&mut self, text: &[u8]) {
         // Broadcasts are JSON that this server wrote; anything else would not survive the embedding anyway.
         let Ok(text) = std::str::from_utf8(text) else { return };
         self.next += 1;
@@ -36,17 +36,17 @@ impl Replay {
         }
     }
 
-    pub(super) fn next_position(&self) -> u64 {
+    pub fn next_position(&self) -> u64 {
         self.next
     }
 
-    pub(super) fn since(&self, position: u64) -> impl Iterator<Item = &str> {
+    pub fn since(&self, position: u64) -> impl Iterator<Item = &str> {
         let oldest = self.next - self.events.len() as u64;
         let skipped = usize::try_from(position.saturating_sub(oldest)).unwrap_or(usize::MAX);
         self.events.iter().skip(skipped).map(|event| &**event)
     }
 
-    pub(super) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.events = VecDeque::new();
         self.bytes = 0;
     }

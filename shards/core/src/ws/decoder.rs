@@ -93,6 +93,20 @@ impl Decoder {
         self.message.heap_bytes() + self.control.capacity()
     }
 
+    /// Whether no frame and no message is under way, so that nothing would be lost with the decoder.
+    pub fn is_idle(&self) -> bool {
+        self.is_between_frames() && !self.is_in_message()
+    }
+
+    /// Whether a message has begun and is not complete.
+    pub fn is_in_message(&self) -> bool {
+        self.message.is_under_way()
+    }
+
+    fn is_between_frames(&self) -> bool {
+        matches!(&self.position, Position::Header(partial) if partial.is_empty())
+    }
+
     /// Frees what the last event borrowed. What is incomplete stays.
     pub fn release(&mut self) {
         self.message.release();
@@ -104,7 +118,7 @@ impl Decoder {
     /// Goes from a header to its payload.
     fn enter(&mut self, frame: Frame, limits: &Limits) -> Result<(), Violation> {
         match frame.kind {
-            FrameKind::First { text } => self.message.begin(text, frame.remaining, limits)?,
+            FrameKind::First(kind) => self.message.begin(kind, frame.remaining, limits)?,
             FrameKind::Continuation => self.message.proceed(frame.remaining, limits)?,
             FrameKind::Control(_) => {}
         }

@@ -3,12 +3,35 @@
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use super::Kind;
 use super::frame::CONTROL_BYTES_MAX;
 
-/// Appends an unmasked data frame with FIN set: text if `text`, else binary.
-pub fn write_message(text: bool, payload: &[u8], out: &mut Vec<u8>) {
-    let data = if text { Data::Text } else { Data::Binary };
-    write_frame(OpCode::Data(data), &[payload], out);
+/// Appends an unmasked data frame with FIN set.
+pub fn write_message(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+    write_frame(data(kind), &[payload], out);
+}
+
+/// Longest header of a frame that a server sends, in bytes: two and eight of length.
+pub const HEADER_BYTES_MAX: usize = 10;
+
+/// Writes the header of an unmasked data frame with FIN set, whose payload has `length` bytes, to the end of `room`.
+/// Returns how many bytes it takes.
+pub fn write_header(kind: Kind, length: usize, room: &mut [u8; HEADER_BYTES_MAX]) -> usize {
+    let header = FrameHeader {
+        opcode: data(kind),
+        ..FrameHeader::default()
+    };
+    let bytes = header.len(length as u64).min(HEADER_BYTES_MAX);
+    let written = header.format(length as u64, &mut &mut room[HEADER_BYTES_MAX - bytes..]);
+    debug_assert!(written.is_ok());
+    bytes
+}
+
+fn data(kind: Kind) -> OpCode {
+    OpCode::Data(match kind {
+        Kind::Text => Data::Text,
+        Kind::Binary => Data::Binary,
+    })
 }
 
 /// Appends a ping frame. `payload` is at most 125 bytes; a longer one is cut.
@@ -82,7 +105,7 @@ mod tests {
             (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
             let payload = vec![b'x'; length];
-            let bytes = frame(|out| write_message(true, &payload, out));
+            let bytes = frame(|out| write_message(Kind::Text, &payload, out));
             assert_eq!(bytes[..header.len()], *header);
             assert_eq!(bytes[header.len()..], payload);
         }
@@ -90,8 +113,8 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_opcode() {
-        assert_eq!(frame(|out| write_message(true, b"ab", out)), b"\x81\x02ab");
-        assert_eq!(frame(|out| write_message(false, b"ab", out)), b"\x82\x02ab");
+        assert_eq!(frame(|out| write_message(Kind::Text, b"ab", out)), b"\x81\x02ab");
+        assert_eq!(frame(|out| write_message(Kind::Binary, b"ab", out)), b"\x82\x02ab");
         assert_eq!(frame(|out| write_ping(b"ab", out)), b"\x89\x02ab");
         assert_eq!(frame(|out| write_pong(b"ab", out)), b"\x8a\x02ab");
         assert_eq!(frame(|out| write_close(Some(1000), "ab", out)), b"\x88\x04\x03\xe8ab");

@@ -6,7 +6,7 @@ use std::ops::Range;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::Violation;
+use super::{Kind, Violation};
 use super::mask::unmask;
 
 /// The longest header a client can send: two bytes, eight of length, four of mask.
@@ -19,7 +19,7 @@ pub(super) const CONTROL_BYTES_MAX: usize = 125;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FrameKind {
     /// The first frame of a message.
-    First { text: bool },
+    First(Kind),
     /// A later frame of a message.
     Continuation,
     /// A control frame.
@@ -68,8 +68,8 @@ impl Frame {
         };
         let kind = match header.opcode {
             OpCode::Data(Data::Continue) => FrameKind::Continuation,
-            OpCode::Data(Data::Text) => FrameKind::First { text: true },
-            OpCode::Data(Data::Binary) => FrameKind::First { text: false },
+            OpCode::Data(Data::Text) => FrameKind::First(Kind::Text),
+            OpCode::Data(Data::Binary) => FrameKind::First(Kind::Binary),
             OpCode::Control(Control::Ping) => FrameKind::Control(ControlKind::Ping),
             OpCode::Control(Control::Pong) => FrameKind::Control(ControlKind::Pong),
             OpCode::Control(Control::Close) => FrameKind::Control(ControlKind::Close),
@@ -118,6 +118,11 @@ pub(super) struct PartialHeader {
 }
 
 impl PartialHeader {
+    /// Whether nothing of a header is here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Takes bytes from the front of `input` until the header is complete or the input is used up: how many were taken,
     /// and the frame if its header is complete.
     pub(super) fn push(&mut self, input: &[u8]) -> Result<(usize, Option<Frame>), Violation> {
@@ -156,7 +161,7 @@ mod tests {
             let (taken, frame) = partial.push(&header[cut..]).unwrap();
             assert_eq!(taken, 14 - cut);
             let frame = frame.unwrap();
-            assert_eq!(frame.kind, FrameKind::First { text: false });
+            assert_eq!(frame.kind, FrameKind::First(Kind::Binary));
             assert_eq!(frame.remaining, 65_536);
             assert_eq!(frame.mask, [1, 2, 3, 4]);
         }

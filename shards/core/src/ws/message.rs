@@ -3,7 +3,7 @@
 use std::str;
 
 use super::utf8::SplitCharacter;
-use super::{Event, Limits, Violation};
+use super::{Event, Kind, Limits, Violation};
 
 /// Bytes allocated for the first piece, so that a message in tiny pieces does not begin with many tiny allocations.
 const FIRST_CAPACITY: usize = 64;
@@ -31,24 +31,21 @@ enum Body {
     },
     Binary(Vec<u8>),
     /// It is over the limit.
-    Discarded {
-        text: bool,
-    },
+    Discarded(Kind),
 }
 
 impl Message {
     /// Enters the header of a message's first frame.
-    pub(super) fn begin(&mut self, text: bool, length: u64, limits: &Limits) -> Result<(), Violation> {
+    pub(super) fn begin(&mut self, kind: Kind, length: u64, limits: &Limits) -> Result<(), Violation> {
         if !matches!(self.body, Body::Absent) {
             return Err(Violation::Protocol("new message inside a fragmented one"));
         }
-        self.body = if text {
-            Body::Text {
+        self.body = match kind {
+            Kind::Text => Body::Text {
                 text: String::new(),
                 split: SplitCharacter::default(),
-            }
-        } else {
-            Body::Binary(Vec::new())
+            },
+            Kind::Binary => Body::Binary(Vec::new()),
         };
         self.announce(length, limits)
     }
@@ -68,7 +65,7 @@ impl Message {
         }
         if self.announced > limits.message_bytes_max as u64 {
             // What was collected goes with the old body.
-            self.body = Body::Discarded { text: self.is_text() };
+            self.body = Body::Discarded(self.kind());
         }
         Ok(())
     }
@@ -78,7 +75,7 @@ impl Message {
         match &self.body {
             Body::Text { text, split } => text.is_empty() && split.len() == 0,
             Body::Binary(bytes) => bytes.is_empty(),
-            Body::Absent | Body::Discarded { .. } => true,
+            Body::Absent | Body::Discarded(_) => true,
         }
     }
 
@@ -101,7 +98,7 @@ impl Message {
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
-            Body::Absent | Body::Discarded { .. } => Ok(()),
+            Body::Absent | Body::Discarded(_) => Ok(()),
         }
     }
 
@@ -113,8 +110,8 @@ impl Message {
                 str::from_utf8(payload).map_err(|_| Violation::InvalidUtf8)?,
             )),
             Body::Binary(_) => Some(Event::Binary(payload)),
-            Body::Discarded { text } => Some(Event::Oversize {
-                text,
+            Body::Discarded(kind) => Some(Event::Oversize {
+                kind,
                 length: announced,
             }),
             Body::Absent => None,
@@ -128,12 +125,17 @@ impl Message {
             Body::Text { split, .. } if split.len() > 0 => return Err(Violation::InvalidUtf8),
             Body::Text { text, .. } => Some(Event::Text(text)),
             Body::Binary(bytes) => Some(Event::Binary(bytes)),
-            Body::Discarded { text } => Some(Event::Oversize {
-                text: *text,
+            Body::Discarded(kind) => Some(Event::Oversize {
+                kind: *kind,
                 length: self.announced,
             }),
             Body::Absent => None,
         })
+    }
+
+    /// Whether it has begun and is not delivered.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.delivered && !matches!(self.body, Body::Absent)
     }
 
     /// Frees a message that was delivered.
@@ -148,12 +150,15 @@ impl Message {
         match &self.body {
             Body::Text { text, .. } => text.capacity(),
             Body::Binary(bytes) => bytes.capacity(),
-            Body::Absent | Body::Discarded { .. } => 0,
+            Body::Absent | Body::Discarded(_) => 0,
         }
     }
 
-    fn is_text(&self) -> bool {
-        matches!(self.body, Body::Text { .. } | Body::Discarded { text: true })
+    fn kind(&self) -> Kind {
+        match self.body {
+            Body::Text { .. } | Body::Discarded(Kind::Text) => Kind::Text,
+            Body::Absent | Body::Binary(_) | Body::Discarded(Kind::Binary) => Kind::Binary,
+        }
     }
 }
 

@@ -16,6 +16,15 @@ use tungstenite::protocol::frame::coding::CloseCode;
 pub use decoder::Decoder;
 pub use encoder::{write_close, write_message, write_ping, write_pong};
 
+/// Kind of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text: valid UTF-8.
+    Text,
+    /// Binary: any bytes.
+    Binary,
+}
+
 /// Bounds of the codec.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -34,8 +43,8 @@ pub enum Event<'a> {
     Binary(&'a [u8]),
     /// A message over the limit is complete and was discarded; its total size in bytes (D10).
     Oversize {
-        /// Whether it was a text message.
-        text: bool,
+        /// Text or binary.
+        kind: Kind,
         /// Bytes of payload.
         length: u64,
     },

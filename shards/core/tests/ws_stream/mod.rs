@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
 use proptest::prelude::*;
-use signal_fish_core::ws::{Decoder, Event, Limits, Violation};
+use signal_fish_core::ws::{Decoder, Event, Kind, Limits, Violation};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
@@ -33,7 +33,7 @@ pub(crate) const PONG: u8 = 10;
 pub(crate) enum Owned {
     Text(String),
     Binary(Vec<u8>),
-    Oversize { text: bool, length: u64 },
+    Oversize { kind: Kind, length: u64 },
     Ping(Vec<u8>),
     Pong,
     Close(Option<u16>),
@@ -44,7 +44,7 @@ impl From<Event<'_>> for Owned {
         match event {
             Event::Text(text) => Owned::Text(text.to_owned()),
             Event::Binary(bytes) => Owned::Binary(bytes.to_vec()),
-            Event::Oversize { text, length } => Owned::Oversize { text, length },
+            Event::Oversize { kind, length } => Owned::Oversize { kind, length },
             Event::Ping(payload) => Owned::Ping(payload.to_vec()),
             Event::Pong => Owned::Pong,
             Event::Close(code) => Owned::Close(code),

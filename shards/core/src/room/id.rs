@@ -1,3 +1,5 @@
+//! Ids of members and rooms.
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -46,7 +48,7 @@ id! {
     /// A player or spectator: the id of a connection for its whole life, kept across a reconnect (spec 2.1).
     ///
     /// Parses hyphenated, simple, braced and urn forms in any case; always shown lower-case hyphenated.
-    PlayerId
+    MemberId
 }
 
 id! {

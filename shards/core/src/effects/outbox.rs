@@ -1,0 +1,330 @@
+//! What waits to be sent, one outbox per slot, and the pool that their memory comes from.
+
+use crate::slot::Slot;
+
+/// The outboxes of one shard, by slot.
+#[derive(Debug)]
+pub struct Outboxes {
+    places: Vec<Outbox>,
+    pool: Pool,
+    /// Slots with something to send that a flush has not seen, in the order in which it was produced.
+    fresh: Vec<Slot>,
+    /// Open slots that hold more than they may.
+    over: Vec<Slot>,
+    bytes_max: usize,
+    messages: u64,
+}
+
+/// Outbound bytes of one connection, in order. Holds no memory while it is empty.
+#[derive(Debug, Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    sent: usize,
+    /// Bytes of the newest message, of which some may be sent.
+    newest: usize,
+    generation: u32,
+    /// Whether messages are taken.
+    open: bool,
+    /// In [`Outboxes::fresh`], or on its way through a flush.
+    fresh: bool,
+    /// In [`Outboxes::over`].
+    over: bool,
+}
+
+impl Outboxes {
+    /// No outbox yet. `bytes_max` is `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            places: Vec::new(),
+            pool: Pool::default(),
+            fresh: Vec::new(),
+            over: Vec::new(),
+            bytes_max,
+            messages: 0,
+        }
+    }
+
+    /// Messages appended since the start.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Appends a message as its encoded frame, if the slot takes messages. This is the step that a relayed message takes
+    /// once per recipient: one look at the slot, one copy.
+    pub fn append(&mut self, to: Slot, frame: &[u8]) {
+        let Some(outbox) = find(&mut self.places, to).filter(|outbox| outbox.open) else {
+            return;
+        };
+        self.messages += 1;
+        outbox.tail(&mut self.pool).extend_from_slice(frame);
+        outbox.newest = frame.len();
+        if !outbox.fresh {
+            outbox.fresh = true;
+            self.fresh.push(to);
+        }
+        if !outbox.over && outbox.unsent().len() > self.bytes_max {
+            outbox.over = true;
+            self.over.push(to);
+        }
+    }
+
+    /// Appends bytes that are no message: a control frame, an HTTP answer. `write` gets the end of the outbox.
+    pub(crate) fn append_with(&mut self, to: Slot, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(outbox) = find(&mut self.places, to) else {
+            return;
+        };
+        write(outbox.tail(&mut self.pool));
+        if !outbox.fresh {
+            outbox.fresh = true;
+            self.fresh.push(to);
+        }
+    }
+
+    /// Gives a slot an empty outbox, which takes no messages yet.
+    pub(crate) fn take_slot(&mut self, slot: Slot) {
+        let index = slot.index as usize;
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, Outbox::default);
+        }
+        if let Some(outbox) = self.places.get_mut(index) {
+            *outbox = Outbox {
+                generation: slot.generation,
+                ..Outbox::default()
+            };
+        }
+    }
+
+    /// Takes messages from now on.
+    pub(crate) fn open(&mut self, slot: Slot) {
+        if let Some(outbox) = find(&mut self.places, slot) {
+            outbox.open = true;
+        }
+    }
+
+    /// Takes no messages any more. Returns whether it did.
+    pub(crate) fn shut(&mut self, slot: Slot) -> bool {
+        find(&mut self.places, slot).is_some_and(|outbox| std::mem::take(&mut outbox.open))
+    }
+
+    /// Empties the outbox; what was in it goes nowhere.
+    pub(crate) fn clear(&mut self, slot: Slot) {
+        if let Some(outbox) = find(&mut self.places, slot) {
+            self.pool.give_back(std::mem::take(&mut outbox.bytes));
+            outbox.sent = 0;
+            outbox.open = false;
+        }
+    }
+
+    /// What has to be sent next.
+    pub(crate) fn unsent(&self, slot: Slot) -> &[u8] {
+        match self.places.get(slot.index as usize) {
+            Some(outbox) if outbox.generation == slot.generation => outbox.unsent(),
+            _ => &[],
+        }
+    }
+
+    /// `n` bytes of [`Self::unsent`] were sent.
+    pub(crate) fn advance(&mut self, slot: Slot, n: usize) {
+        if let Some(outbox) = find(&mut self.places, slot) {
+            outbox.sent += n;
+            if outbox.sent == outbox.bytes.len() {
+                outbox.sent = 0;
+                self.pool.give_back(std::mem::take(&mut outbox.bytes));
+            }
+        }
+    }
+
+    /// Whether it holds more than it may: one message always fits, whatever its size (D26).
+    pub(crate) fn is_over(&self, slot: Slot) -> bool {
+        self.places.get(slot.index as usize).is_some_and(|outbox| {
+            let unsent = outbox.unsent().len();
+            outbox.generation == slot.generation && unsent > self.bytes_max && unsent > outbox.newest
+        })
+    }
+
+    /// The next slot that passed its bound.
+    pub(crate) fn next_over(&mut self) -> Option<Slot> {
+        let slot = self.over.pop()?;
+        if let Some(outbox) = find(&mut self.places, slot) {
+            outbox.over = false;
+        }
+        Some(slot)
+    }
+
+    /// Moves the slots with fresh output behind those in `to`.
+    pub(crate) fn take_fresh(&mut self, to: &mut std::collections::VecDeque<Slot>) {
+        to.extend(self.fresh.drain(..));
+    }
+
+    /// Whether there is fresh output.
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// A flush has come to this slot: what is appended from now on is fresh again.
+    pub(crate) fn seen(&mut self, slot: Slot) {
+        if let Some(outbox) = find(&mut self.places, slot) {
+            outbox.fresh = false;
+        }
+    }
+
+    /// Takes the unsent bytes of a connection that moves; the outbox takes no messages any more.
+    pub(crate) fn take_unsent(&mut self, slot: Slot) -> Vec<u8> {
+        let Some(outbox) = find(&mut self.places, slot) else {
+            return Vec::new();
+        };
+        outbox.open = false;
+        let mut bytes = std::mem::take(&mut outbox.bytes);
+        bytes.drain(..std::mem::take(&mut outbox.sent));
+        bytes
+    }
+}
+
+impl Outbox {
+    fn unsent(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Where frames are appended; memory comes from `pool`.
+    fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = pool.take();
+        } else if self.sent > 0 && self.sent >= self.bytes.len() / 2 {
+            // A connection that is always behind would otherwise grow by what it has already sent. What moves is less
+            // than what was sent since the last move, so this costs no more than the sending copies anyway.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+        &mut self.bytes
+    }
+}
+
+/// The outbox of `slot`, unless the slot was given up.
+fn find(places: &mut [Outbox], slot: Slot) -> Option<&mut Outbox> {
+    places
+        .get_mut(slot.index as usize)
+        .filter(|outbox| outbox.generation == slot.generation)
+}
+
+/// Buffers of a shard that are not in use.
+#[derive(Debug, Default)]
+struct Pool {
+    free: Vec<Vec<u8>>,
+}
+
+impl Pool {
+    /// Buffers that are kept; more go back to the allocator.
+    const BUFFERS_MAX: usize = 256;
+    /// Larger buffers are not kept.
+    const BUFFER_BYTES_MAX: usize = 16 * 1024;
+    const BUFFER_BYTES_MIN: usize = 512;
+
+    fn take(&mut self) -> Vec<u8> {
+        self.free
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(Self::BUFFER_BYTES_MIN))
+    }
+
+    fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if (1..=Self::BUFFER_BYTES_MAX).contains(&buffer.capacity()) && self.free.len() < Self::BUFFERS_MAX {
+            buffer.clear();
+            self.free.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    const SLOT: Slot = Slot {
+        index: 2,
+        generation: 7,
+    };
+
+    fn open(bytes_max: usize) -> Outboxes {
+        let mut outboxes = Outboxes::new(bytes_max);
+        outboxes.take_slot(SLOT);
+        outboxes.open(SLOT);
+        outboxes
+    }
+
+    #[test]
+    fn an_emptied_outbox_holds_no_memory() {
+        let mut outboxes = open(100);
+        outboxes.append(SLOT, b"abc");
+        outboxes.advance(SLOT, 2);
+        assert_eq!(outboxes.unsent(SLOT), b"c");
+        outboxes.advance(SLOT, 1);
+        assert_eq!(outboxes.places[2].bytes.capacity(), 0);
+        assert_eq!(outboxes.pool.free.len(), 1);
+    }
+
+    #[test]
+    fn a_connection_that_is_always_behind_does_not_grow() {
+        let mut outboxes = open(1_000);
+        outboxes.append(SLOT, &[0; 100]);
+        for _ in 0..10_000 {
+            outboxes.append(SLOT, &[0; 100]);
+            outboxes.advance(SLOT, 100);
+        }
+        assert_eq!(outboxes.unsent(SLOT).len(), 100);
+        let capacity = outboxes.places[2].bytes.capacity();
+        assert!(capacity < 4096, "{capacity}");
+    }
+
+    #[test]
+    fn the_pool_keeps_neither_many_nor_large_buffers() {
+        let mut pool = Pool::default();
+        pool.give_back(Vec::with_capacity(Pool::BUFFER_BYTES_MAX + 1));
+        assert!(pool.free.is_empty());
+        for _ in 0..2 * Pool::BUFFERS_MAX {
+            pool.give_back(Vec::with_capacity(512));
+        }
+        assert_eq!(pool.free.len(), Pool::BUFFERS_MAX);
+    }
+
+    #[test]
+    fn a_slot_that_was_given_up_takes_nothing() {
+        let mut outboxes = open(100);
+        let next = Slot { generation: 8, ..SLOT };
+        outboxes.take_slot(next);
+        outboxes.append(SLOT, b"for the one before");
+        assert_eq!(outboxes.unsent(next), b"");
+        assert_eq!(outboxes.unsent(SLOT), b"");
+        outboxes.append(next, b"not open yet");
+        assert_eq!(outboxes.unsent(next), b"");
+        assert_eq!(outboxes.messages(), 0);
+    }
+
+    #[test]
+    fn output_is_fresh_once_until_a_flush_has_seen_it() {
+        let mut outboxes = open(100);
+        let mut due = VecDeque::new();
+        outboxes.append(SLOT, b"a");
+        outboxes.append(SLOT, b"b");
+        outboxes.take_fresh(&mut due);
+        outboxes.append(SLOT, b"c");
+        assert!(!outboxes.has_fresh());
+        assert_eq!(due, [SLOT]);
+        outboxes.seen(SLOT);
+        outboxes.append(SLOT, b"d");
+        assert!(outboxes.has_fresh());
+    }
+
+    #[test]
+    fn one_message_always_fits_and_two_may_not() {
+        let mut outboxes = open(10);
+        outboxes.append(SLOT, &[0; 11]);
+        assert_eq!(outboxes.next_over(), Some(SLOT), "looked at after an attempt to send");
+        assert!(!outboxes.is_over(SLOT));
+        outboxes.append(SLOT, b"x");
+        assert_eq!(outboxes.next_over(), Some(SLOT));
+        assert!(outboxes.is_over(SLOT));
+        outboxes.advance(SLOT, 2);
+        assert!(!outboxes.is_over(SLOT));
+    }
+}

@@ -1,0 +1,58 @@
+//! What a shard counts.
+
+use crate::protocol::signal_fish;
+use crate::slot::ShardIndex;
+
+/// Figures of one shard.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Which shard.
+    pub shard: ShardIndex,
+    /// Connections in whatever phase.
+    pub connections: usize,
+    /// What the shard counted.
+    pub counters: Counters,
+    /// What Signal Fish counted.
+    pub signal_fish: signal_fish::Counters,
+    /// What Signal Fish holds.
+    pub gauges: signal_fish::Gauges,
+}
+
+/// What a shard counted since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted from the listener.
+    pub accepted: u64,
+    /// Newcomers refused because no slot was free.
+    pub newcomers_refused: u64,
+    /// Times that no descriptor or memory was left for a newcomer.
+    pub accepts_exhausted: u64,
+    /// Connections taken over from other shards.
+    pub moves_in: u64,
+    /// Connections moved to other shards.
+    pub moves_out: u64,
+    /// Connections closed with 1013 because they could not move: no slot here, or a full mailbox there.
+    pub moves_failed: u64,
+    /// Connections that got no ticket.
+    pub tickets_refused: u64,
+    /// Slow consumers closed with 1013 (D26).
+    pub closed_slow: u64,
+    /// Connections closed for silence (D24).
+    pub closed_silent: u64,
+    /// Connections closed because a message was not complete in time (D24).
+    pub closed_incomplete: u64,
+    /// Questions put to admission.
+    pub asks: u64,
+    /// Questions that admission answered with no.
+    pub refusals: u64,
+    /// Messages appended to outboxes.
+    pub messages_out: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Calls of receive.
+    pub receives: u64,
+    /// Calls of send.
+    pub sends: u64,
+    /// Turns.
+    pub turns: u64,
+}

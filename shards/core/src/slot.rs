@@ -1,0 +1,16 @@
+//! What names a connection on its shard, and a shard in its process.
+
+/// One connection on one shard.
+///
+/// A slot that was given up is never named again: its generation moves on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot {
+    /// Place in the shard's tables.
+    pub index: u32,
+    /// How often the place was given to another connection before.
+    pub generation: u32,
+}
+
+/// A shard, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardIndex(pub u16);
