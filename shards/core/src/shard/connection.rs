@@ -104,6 +104,11 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    /// Whether nothing would be lost with it.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_unread() && self.decoder.is_idle()
+    }
+
     pub(super) fn has_unread(&self) -> bool {
         self.taken < self.unread.len()
     }

@@ -193,9 +193,3 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         );
     }
 }
-
-impl Rest {
-    fn is_empty(&self) -> bool {
-        !self.has_unread() && self.decoder.is_idle()
-    }
-}

@@ -2,7 +2,7 @@
 
 use super::connection::{Head, Phase, Rest, Standing};
 use super::mail::Post;
-use super::moving::{Stage, State};
+use super::moving::Stage;
 use super::newcomers::LAST_HEADS;
 use super::state::Shard;
 use super::turn::REQUESTS_PER_TURN_MAX;
@@ -12,6 +12,8 @@ use crate::http::{self, Next, Read, Upgrade};
 use crate::protocol::{Opening, Protocol, Trouble};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Reads and answers until there is nothing to read, an answer has to wait, or the connection speaks HTTP no more.
@@ -33,17 +35,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                         return;
                     }
                 }
-                Read::Refused(refusal) => {
-                    let answer = refusal.into_bytes();
-                    return self.answer_and_close(slot, &answer);
-                }
+                Read::Refused(refusal) => return self.refuse(slot, refusal),
             }
         }
     }
 
     fn head(&mut self, slot: Slot) -> Option<(bool, &mut Head)> {
         let connection = self.slots.get_mut(slot)?;
-        let asked = connection.asked;
+        let asked = connection.asked.is_some();
         match &mut connection.phase {
             Phase::Head(head) => Some((asked, head)),
             _ => None,
@@ -90,7 +89,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     /// The first bytes of a request came. A kept-alive connection that gave its ticket back needs one again.
-    fn request_begins(&mut self, slot: Slot, peer: std::net::IpAddr) {
+    fn request_begins(&mut self, slot: Slot, peer: IpAddr) {
         self.arm(slot);
         let needs_ticket = self
             .head(slot)
@@ -103,7 +102,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Answers the request that is complete. Returns whether the next one may be looked at.
     fn answer(&mut self, slot: Slot) -> bool {
         let draining = self.is_draining();
-        let site = std::sync::Arc::clone(&self.site);
+        let site = Arc::clone(&self.site);
         let Some((_, head)) = self.head(slot) else { return false };
         let peer = head.peer;
         if matches!(head.standing, Standing::Unknown) && !draining {
@@ -153,7 +152,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Self { idle_heads, slots, .. } = self;
         let gives_way = idle_heads.add(slot, |slot| {
             slots.get(slot).is_some_and(|connection| match &connection.phase {
-                Phase::Head(head) => head.conversation.is_idle() && connection.ticket.is_none() && !connection.asked,
+                Phase::Head(head) => head.conversation.is_idle() && connection.ticket.is_none() && connection.asked.is_none(),
                 _ => false,
             })
         });
@@ -162,7 +161,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
     }
 
-    pub(super) fn answer_and_close(&mut self, slot: Slot, answer: &[u8]) {
+    /// Answers a connection that sent no request that could be served.
+    fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
+        let Some((_, head)) = self.head(slot) else { return };
+        let mut answer = Vec::new();
+        head.conversation.refuse(refusal, &mut answer);
+        self.answer_and_close(slot, &answer);
+    }
+
+    fn answer_and_close(&mut self, slot: Slot, answer: &[u8]) {
         self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(answer));
         self.begin_closing(slot, false);
     }
@@ -262,8 +269,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if head.conversation.has_answered() && head.conversation.is_idle() {
             return self.begin_closing(slot, false);
         }
-        let answer = if draining { http::draining() } else { http::head_timeout() };
-        self.answer_and_close(slot, &answer);
+        let refusal = if draining { http::Refusal::Draining } else { http::Refusal::Timeout };
+        self.refuse(slot, refusal);
     }
 
     /// The server shuts down: heads that are under way get a second, idle connections end (D45).
@@ -276,48 +283,5 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         head.deadline = head.deadline.min(now.saturating_add(LAST_HEADS));
         self.arm(slot);
         self.run_soon(slot);
-    }
-
-    /// What a connection that comes from another shard is here.
-    pub(super) fn take_over(&mut self, slot: Slot, state: State) {
-        let State {
-            ticket,
-            decoder,
-            message_since,
-            unread,
-            unsent,
-            last_life,
-            paused_at,
-            stage,
-        } = state;
-        let protocol = match &stage {
-            Stage::Opening(protocol, _) => *protocol,
-            Stage::Session(session) => session.protocol(),
-        };
-        if let Some(connection) = self.slots.get_mut(slot) {
-            connection.phase = Phase::Open(protocol);
-            connection.ticket = ticket;
-            connection.last_life = last_life;
-            connection.paused = true;
-            connection.paused_at = paused_at;
-            if !decoder.is_idle() || !unread.is_empty() {
-                connection.rest = Some(Box::new(Rest {
-                    decoder,
-                    message_since,
-                    unread,
-                    taken: 0,
-                }));
-            }
-        }
-        self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&unsent));
-        match stage {
-            Stage::Opening(protocol, opening) => self.open(slot, protocol, &opening),
-            Stage::Session(session) => {
-                self.effects.outboxes.open(slot);
-                self.with_protocols(slot, |protocols, cx| protocols.arrived(cx, session));
-                self.arm(slot);
-                self.run_soon(slot);
-            }
-        }
     }
 }

@@ -1,11 +1,9 @@
 //! Connections that move to the shard that owns their room, as one value.
 
 use super::connection::{Phase, Rest};
-use super::ending::refusal_text;
-use super::mail::{Mail, Post};
+use super::mail::{Mail, Post, Request};
 use super::moving::{Moving, Stage, State};
 use super::state::Shard;
-use crate::http;
 use crate::slot::{ShardIndex, Slot};
 use crate::transport::Sockets;
 use crate::ws::write_close;
@@ -40,7 +38,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         };
         let Some(socket) = self.sockets.remove(slot) else {
             let post = &mut self.post;
-            state.abandon(|notice| post.request(super::mail::Request::Notice(notice)));
+            state.abandon(|notice| post.request(Request::Notice(notice)));
             return self.release(slot);
         };
         let moving = Box::new(Moving { socket, state });
@@ -134,11 +132,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Self { effects, .. } = self;
         state.abandon(|notice| effects.notify(notice));
         self.settle();
-    }
-
-    /// What a newcomer reads that gets no slot.
-    pub(super) fn no_slot() -> Vec<u8> {
-        refusal_text(http::Refusal::NoSlot)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Newcomers: they are accepted, given a slot, and asked for a ticket (D43).
 
-use super::connection::{Head, Phase, Standing};
+use super::connection::{Asker, Head, Phase, Standing};
+use super::ending::refusal_text;
 use super::mail::Post;
 use super::state::Shard;
 use crate::admission::Ask;
-use crate::http::{Conversation, no_room};
+use crate::http::{Conversation, Refusal};
 use crate::slot::Slot;
 use crate::transport::{Accepted, Sockets};
 use std::net::IpAddr;
@@ -54,7 +55,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let newcomers_max = self.newcomers_max();
         let Some((slot, connection)) = self.slots.take(newcomers_max) else {
             self.counters.newcomers_refused += 1;
-            return self.sockets.refuse(socket, &no_room());
+            return self.sockets.refuse(socket, &refusal_text(Refusal::NoSlot));
         };
         let now = self.now.monotonic;
         let allowed = if self.drain_deadline.is_some() {
@@ -72,7 +73,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.effects.outboxes.take_slot(slot);
         if let Err(socket) = self.sockets.add(slot, socket) {
             self.counters.newcomers_refused += 1;
-            self.sockets.refuse(socket, &no_room());
+            self.sockets.refuse(socket, &refusal_text(Refusal::NoSlot));
             return self.slots.give_up(slot);
         }
         self.counters.accepted += 1;
@@ -92,14 +93,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if let Some(refusal) = self.refused.refusal(self.now.monotonic, address) {
             return self.refuse_ticket(slot, refusal);
         }
-        self.ask(slot, Ask::Connect { ip: address });
+        self.ask(slot, Asker::Ticket, Ask::Connect { ip: address });
     }
 
     fn add_proxy_head(&mut self, slot: Slot) {
         let Self { proxy_heads, slots, .. } = self;
         let gives_way = proxy_heads.add(slot, |slot| {
             slots.get(slot).is_some_and(|connection| match &connection.phase {
-                Phase::Head(head) => matches!(head.standing, Standing::Unknown) && !connection.asked,
+                Phase::Head(head) => matches!(head.standing, Standing::Unknown) && connection.asked.is_none(),
                 _ => false,
             })
         });
