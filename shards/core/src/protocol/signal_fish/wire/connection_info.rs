@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// bytes longer, for the keys that are always present.
 pub const CONNECTION_INFO_BYTES_MAX: usize = 4096;
 
-/// How the other players reach a player, as it told us with `ProvideConnectionInfo` (spec 3.7). Unknown keys are dropped;
+/// How the other players reach a player, as it told us with `ProvideConnectionInfo` (protocol 3.7). Unknown keys are dropped;
 /// keys are written in this order, after `type`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -151,7 +151,7 @@ keys!(WebRtc {
 });
 keys!(Custom { data: Box<RawValue>, });
 
-/// A JSON null equals an absent key (spec 3).
+/// A JSON null equals an absent key (protocol 3).
 fn null_is_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RelayTransport, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! MessagePack game data (spec 2.9, D38).
+//! MessagePack game data (protocol 2.9, D38).
 //!
 //! Nothing here trusts an announced length: memory grows with the bytes that are really there, and nesting is counted.
 
@@ -26,7 +26,7 @@ impl fmt::Display for NotConvertible {
 impl std::error::Error for NotConvertible {}
 
 /// Appends the binary message that members with `message_pack` get: a map of `from_player`, `encoding` and `payload`, the
-/// payload as it came (spec 2.9).
+/// payload as it came (protocol 2.9).
 pub fn write_binary_game_data(from_player: PlayerId, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\x83\xabfrom_player\xc4\x10");
     out.extend_from_slice(from_player.as_bytes());

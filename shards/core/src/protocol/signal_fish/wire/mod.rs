@@ -7,7 +7,6 @@ mod client;
 mod connection_info;
 mod error_code;
 mod game_data;
-mod id;
 pub mod json_depth;
 pub mod message_pack;
 mod name;
@@ -20,13 +19,14 @@ pub use client::{
 };
 pub use connection_info::{CONNECTION_INFO_BYTES_MAX, ConnectionInfo};
 pub use error_code::ErrorCode;
-pub use id::{PlayerId, RoomId};
 pub use name::{GameName, NameError, NameRules, PlayerName, RoomCode};
 pub use server::{
     LobbyState, PeerConnection, PlayerInfo, PlayerNameRules, ProtocolInfo, RateLimits, Reconnected, RoomSnapshot,
-    ServerMessage, SpectatorInfo, SpectatorReason, SpectatorSnapshot, write_game_data,
+    ServerMessage, SpectatorInfo, SpectatorReason, SpectatorSnapshot, write_game_data, write_game_data_with,
 };
 pub use timestamp::Timestamp;
+
+pub use crate::room::{MemberId as PlayerId, RoomId};
 
 /// Deepest nesting of objects and arrays that a relayed value may have; deeper ones could break the parsers of other
 /// players (D2).
