@@ -127,7 +127,10 @@ impl Protocols {
     /// Takes out the session of a connection that moves.
     pub fn depart(&mut self, protocol: Protocol, slot: Slot) -> Option<Session> {
         match protocol {
-            Protocol::SignalFish => self.signal_fish.depart(slot).map(Session::SignalFish),
+            Protocol::SignalFish => {
+                let session = self.signal_fish.depart(slot)?;
+                Some(Session::SignalFish(Box::new(session)))
+            }
             Protocol::Echo => None,
         }
     }
@@ -135,7 +138,7 @@ impl Protocols {
     /// A connection arrived from another shard.
     pub fn arrived(&mut self, cx: &mut Cx<'_>, session: Session) {
         match session {
-            Session::SignalFish(session) => self.signal_fish.arrived(cx, session),
+            Session::SignalFish(session) => self.signal_fish.arrived(cx, *session),
         }
     }
 

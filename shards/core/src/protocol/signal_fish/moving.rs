@@ -17,13 +17,12 @@ impl SignalFish {
     }
 
     /// Takes out the session of a connection that moves.
-    pub fn depart(&mut self, slot: Slot) -> Option<Box<Session>> {
-        self.sessions.remove(slot).map(Box::new)
+    pub fn depart(&mut self, slot: Slot) -> Option<Session> {
+        self.sessions.remove(slot)
     }
 
     /// A connection arrived from another shard. Its session may have to wait at once.
-    pub fn arrived(&mut self, cx: &mut Cx<'_>, session: Box<Session>) {
-        let mut session = *session;
+    pub fn arrived(&mut self, cx: &mut Cx<'_>, mut session: Session) {
         // A handle means nothing on another shard.
         session.membership = Membership::None;
         self.sessions.insert(cx.slot, session);

@@ -1,4 +1,9 @@
-use super::{ConnectionInfo, PlayerId, RoomId, game_data};
+//! What clients send.
+
+use super::connection_info::{ConnectionInfo, RelayTransport};
+use super::invalid::Invalid;
+use super::{game_data, json_depth};
+use crate::room::{MemberId as PlayerId, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -117,25 +122,6 @@ pub enum GameDataFormat {
     Rkyv,
 }
 
-/// Transport of a relay.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RelayTransport {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// WebSocket.
-    Websocket,
-    /// Whatever works.
-    #[default]
-    Auto,
-}
-
-/// The text is no valid client message; the answer is always the same (protocol 2.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Invalid;
-
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
@@ -166,7 +152,7 @@ impl<'a> ClientMessage<'a> {
     ///
     /// # Errors
     /// [`Invalid`] for everything protocol 2.8 lists, for arrays in place of objects, and for values nested deeper than
-    /// [`DEPTH_MAX`](super::DEPTH_MAX) (D2).
+    /// [`DEPTH_MAX`](super::invalid::DEPTH_MAX) (D2).
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
         if let Some(value) = game_data::value(text) {
             return Ok(Self::GameData(value));
@@ -254,7 +240,7 @@ fn without_payload<'a>(data: Option<&str>, message: ClientMessage<'a>) -> Result
 
 fn game_data_value(data: Option<&str>) -> Result<&str, Invalid> {
     let body: GameDataBody<'_> = object(data.ok_or(Invalid)?)?;
-    super::json_depth::check(body.data.get())?;
+    json_depth::check(body.data.get())?;
     Ok(body.data.get())
 }
 

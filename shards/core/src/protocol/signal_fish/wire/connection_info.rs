@@ -1,4 +1,7 @@
-use super::{Invalid, RelayTransport};
+//! How players reach each other.
+
+use super::invalid::Invalid;
+use super::json_depth;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -59,11 +62,26 @@ pub enum ConnectionInfo {
     },
 }
 
+/// Transport of a relay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayTransport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// WebSocket.
+    Websocket,
+    /// Whatever works.
+    #[default]
+    Auto,
+}
+
 impl ConnectionInfo {
     /// Reads what a client provides: an object, `type` anywhere in it.
     ///
     /// # Errors
-    /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], nested deeper than [`DEPTH_MAX`](super::DEPTH_MAX) (D2), of
+    /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], nested deeper than [`DEPTH_MAX`](super::invalid::DEPTH_MAX) (D2), of
     /// an unknown type, or with keys that are missing, twice there or of the wrong type; also for custom data that is no
     /// more than grammatical, with a lone surrogate or a number beyond a double: a snapshot that carries it could not be
     /// read, and nobody could join any more.
@@ -71,7 +89,7 @@ impl ConnectionInfo {
         if text.len() > CONNECTION_INFO_BYTES_MAX {
             return Err(Invalid);
         }
-        super::json_depth::check(text)?;
+        json_depth::check(text)?;
         let info = read(text).map_err(|_| Invalid)?;
         if let Self::Custom { data } = &info {
             serde_json::from_str::<serde_json::Value>(data.get()).map_err(|_| Invalid)?;

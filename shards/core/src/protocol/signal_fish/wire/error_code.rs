@@ -1,3 +1,5 @@
+//! Error codes.
+
 use serde::{Deserialize, Serialize};
 
 /// The 40 error codes that a v2 client knows (protocol 4). There is no 41st: a strict client fails to parse one.

@@ -7,18 +7,17 @@ mod client;
 mod connection_info;
 mod error_code;
 mod game_data;
+mod invalid;
 pub mod json_depth;
 pub mod message_pack;
 mod name;
 mod server;
 mod timestamp;
 
-pub use client::{
-    Authenticate, AuthorityRequest, ClientMessage, GameDataFormat, Invalid, JoinAsSpectator, JoinRoom, Reconnect,
-    RelayTransport,
-};
-pub use connection_info::{CONNECTION_INFO_BYTES_MAX, ConnectionInfo};
+pub use client::{Authenticate, AuthorityRequest, ClientMessage, GameDataFormat, JoinAsSpectator, JoinRoom, Reconnect};
+pub use connection_info::{CONNECTION_INFO_BYTES_MAX, ConnectionInfo, RelayTransport};
 pub use error_code::ErrorCode;
+pub use invalid::{DEPTH_MAX, Invalid};
 pub use name::{GameName, NameError, NameRules, PlayerName, RoomCode};
 pub use server::{
     LobbyState, PeerConnection, PlayerInfo, PlayerNameRules, ProtocolInfo, RateLimits, Reconnected, RoomSnapshot,
@@ -27,7 +26,3 @@ pub use server::{
 pub use timestamp::Timestamp;
 
 pub use crate::room::{MemberId as PlayerId, RoomId};
-
-/// Deepest nesting of objects and arrays that a relayed value may have; deeper ones could break the parsers of other
-/// players (D2).
-pub const DEPTH_MAX: usize = 120;

@@ -1,3 +1,5 @@
+//! Names of games and players, codes of rooms.
+
 use std::fmt;
 
 /// Alphabet and lengths of player names (`protocol.player_name_validation`, `protocol.max_player_name_length`).

@@ -1,4 +1,10 @@
-use super::{ConnectionInfo, ErrorCode, GameDataFormat, PlayerId, RoomId, Timestamp};
+//! What the server sends.
+
+use super::client::GameDataFormat;
+use super::connection_info::ConnectionInfo;
+use super::error_code::ErrorCode;
+use super::timestamp::Timestamp;
+use crate::room::{MemberId as PlayerId, RoomId};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -244,15 +250,15 @@ pub struct PlayerNameRules {
     pub max_length: usize,
     /// Shortest name: 1.
     pub min_length: usize,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allow_unicode_alphanumeric: bool,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allow_spaces: bool,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allow_leading_trailing_whitespace: bool,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allowed_symbols: Vec<char>,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub additional_allowed_characters: Option<String>,
 }
