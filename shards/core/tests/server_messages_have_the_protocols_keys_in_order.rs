@@ -289,7 +289,7 @@ fn the_lobby_and_the_start() {
 #[test]
 fn coming_back() {
     let events = [
-        format!(r#"{{"type":"GameData","data":{{"from_player":"{B}","data":{{"b": 1.0,"a":1e400}}}}}}"#),
+        format!(r#"{{"type":"GameData","data":{{"from_player":"{B}","data":{{"b": 1.0,"a":1E+5}}}}}}"#),
         r#"{"type":"RoomLeft"}"#.to_owned(),
     ]
     .map(|event| RawValue::from_string(event).expect("JSON"));

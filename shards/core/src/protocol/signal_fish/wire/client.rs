@@ -165,8 +165,8 @@ impl<'a> ClientMessage<'a> {
     /// Parses one text message: first the envelope, then `data` by its type.
     ///
     /// # Errors
-    /// [`Invalid`] for everything spec 2.8 lists, for arrays in place of objects, and for values nested deeper than
-    /// [`DEPTH_MAX`](super::DEPTH_MAX) (D2).
+    /// [`Invalid`] for everything spec 2.8 lists, for arrays in place of objects, and for values that a strict parser could
+    /// not read (D2; see [`json_strict`](super::json_strict)).
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
         if let Some(value) = game_data::value(text) {
             return Ok(Self::GameData(value));
@@ -254,7 +254,7 @@ fn without_payload<'a>(data: Option<&str>, message: ClientMessage<'a>) -> Result
 
 fn game_data_value(data: Option<&str>) -> Result<&str, Invalid> {
     let body: GameDataBody<'_> = object(data.ok_or(Invalid)?)?;
-    super::json_depth::check(body.data.get())?;
+    super::json_strict::check(body.data.get())?;
     Ok(body.data.get())
 }
 
