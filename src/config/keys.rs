@@ -242,7 +242,7 @@ pub const KEYS: &[Key] = &[
         "The newest are kept. They must fit into `websocket.max_outbound_bytes`.",
     ),
     key("server.event_buffer_bytes", Integer(0, 64 * MIB), "262144", "bytes").doc(
-        "Bytes per room that are kept to be replayed.",
+        "Bytes per room that are kept to be replayed. A message larger than all of them is left out.",
         "Costs this much memory for every room somebody can return to, and must fit into `websocket.max_outbound_bytes`.",
     ),
     key("server.drain_timeout_secs", Integer(1, 300), "5", "seconds").doc(

@@ -90,8 +90,9 @@ impl Outbound {
     /// Keeps the text in the scratch buffer for those who can still return (D20).
     pub(super) fn record(&mut self, room: &mut Room) {
         if room.is_recording() {
-            room.record(&self.scratch.0);
-            self.counters.events_recorded += 1;
+            let kept = room.record(&self.scratch.0);
+            self.counters.events_recorded += u64::from(kept);
+            self.counters.events_left_out += u64::from(!kept);
         }
     }
 
