@@ -230,7 +230,7 @@ pub const KEYS: &[Key] = &[
         "Off saves the memory of the replay buffers.",
     ),
     key("server.send_reconnection_token", Bool, "true", "").doc(
-        "Whether `RoomJoined` and `Reconnected` carry the optional field `reconnection_token`.",
+        "Whether `RoomJoined` and `Reconnected` carry the optional field `auth_token`.",
         "Without it clients have nothing to return with; off suits only clients that refuse unknown fields.",
     ),
     key("server.reconnection_window", Integer(1, DAY_SECS), "300", "seconds").doc(

@@ -97,7 +97,7 @@ fn snapshot(token: Option<&'static str>) -> RoomSnapshot<'static> {
         ready_players: vec![a()],
         relay_type: "matchbox".into(),
         current_spectators: vec![spectator("Sam")],
-        reconnection_token: token.map(Into::into),
+        auth_token: token.map(Into::into),
     }
 }
 
@@ -183,7 +183,7 @@ fn joining_and_leaving() {
         &ServerMessage::RoomJoined(Box::new(snapshot(Some("t")))),
         &format!(
             r#"{{"type":"RoomJoined","data":{{{}}}}}"#,
-            snapshot_text(r#","reconnection_token":"t""#)
+            snapshot_text(r#","auth_token":"t""#)
         ),
     );
     assert_wire(
@@ -300,7 +300,7 @@ fn coming_back() {
         })),
         &format!(
             r#"{{"type":"Reconnected","data":{{{},"missed_events":[{},{}]}}}}"#,
-            snapshot_text(r#","reconnection_token":"t""#),
+            snapshot_text(r#","auth_token":"t""#),
             events[0],
             events[1]
         ),

@@ -86,7 +86,7 @@ pub struct Reconnect<'a> {
     pub player_id: PlayerId,
     /// Room it was in.
     pub room_id: RoomId,
-    /// The `reconnection_token` it was given.
+    /// The token that `RoomJoined` or `Reconnected` gave it.
     #[serde(borrow)]
     pub auth_token: Cow<'a, str>,
 }
