@@ -515,7 +515,7 @@ impl Client {
             self.player_id = field("player_id");
             self.room_id = field("room_id");
             self.room_code = field("room_code");
-            self.token = field("reconnection_token");
+            self.token = field("auth_token");
         }
         self.got.push(Got::Text(text));
     }
