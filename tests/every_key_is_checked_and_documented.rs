@@ -42,6 +42,7 @@ fn sample(key: &Key) -> (Value, Value) {
             });
             return (json!([app]), json!([clean]));
         }
+        "security.client_ip_header" => return (json!("Forwarded"), json!("forwarded")),
         "server.room_code_prefix" => return (json!("eu"), json!("EU")),
         "protocol.player_name_validation.allowed_symbols" => json!(["+", "!"]),
         "logging.level" => return (json!("Debug"), json!("debug")),
@@ -452,6 +453,26 @@ fn messages_snapshot_and_replay_must_fit_into_the_outbox() {
     }
     let fits = json!({"protocol": {"max_players_limit": 255}, "websocket": {"max_outbound_bytes": 4_194_304}});
     assert!(config::from_value(fits).is_ok());
+}
+
+#[test]
+fn proxies_that_are_everybody_are_warned_of() {
+    let everybody = [
+        json!(["0.0.0.0/0"]),
+        json!(["::/0"]),
+        json!(["10.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1"]),
+    ];
+    for proxies in everybody {
+        let loaded = config::from_value(json!({"security": {"trusted_proxies": proxies}})).expect("a configuration");
+        assert_eq!(loaded.warnings.len(), 1, "{proxies}: {:?}", loaded.warnings);
+        assert!(
+            loaded.warnings[0].starts_with("security.trusted_proxies holds every IPv"),
+            "{}",
+            loaded.warnings[0]
+        );
+    }
+    let some = json!({"security": {"trusted_proxies": ["10.0.0.0/8", "0.0.0.0/1", "::1"]}});
+    assert_eq!(config::from_value(some).expect("a configuration").warnings, [""; 0]);
 }
 
 #[test]

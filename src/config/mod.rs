@@ -28,7 +28,7 @@ pub use sections::logging::{LogFormat, LogLevel, LogRotation, Logging};
 pub use sections::protocol::{PlayerNameValidation, Protocol, Sdk};
 pub use sections::rate_limit::RateLimit;
 pub use sections::relay_types::RelayTypes;
-pub use sections::security::{AppEntry, Security};
+pub use sections::security::{AppEntry, ClientIpHeader, Security};
 pub use sections::server::Server;
 pub use sections::shards::Shards;
 pub use sections::websocket::WebSocket;

@@ -5,6 +5,7 @@ use super::keys::{KEYS, Standing};
 use super::resolved::Resolved;
 use super::sections::relay_types::RelayTypes;
 use super::typed::Config;
+use ipnet::IpNet;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_BYTES_MAX;
 
 /// A key that would protect something must not be set to on before its function exists (D31).
@@ -129,6 +130,16 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
             "security.authorized_apps is set, but security.require_websocket_auth is off: clients need not be one of them"
                 .to_owned(),
         );
+    }
+    // Several networks may hold every address together, such as 0.0.0.0/1 and 128.0.0.0/1.
+    for network in IpNet::aggregate(&security.trusted_proxies) {
+        if network.prefix_len() == 0 {
+            let family = if network.addr().is_ipv4() { "IPv4" } else { "IPv6" };
+            doubts.push(format!(
+                "security.trusted_proxies holds every {family} address: any client may choose the address that its limits \
+                 are counted for"
+            ));
+        }
     }
     if let Some(token) = &*security.metrics_auth_token
         && token.chars().count() < 16

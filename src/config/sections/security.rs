@@ -5,6 +5,7 @@ use crate::config::key::Kind::{Apps, Bool, Choice, Integer, OptionalText, Text, 
 use crate::config::key::{Standing, key};
 use crate::config::secret::Secret;
 use crate::config::section::{ENGINE, MANY, MIB, U32_MAX, section};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 section! {
@@ -35,11 +36,18 @@ section! {
                 .weigh("16 characters or more. Better given in the environment than in a file that many can read.")
                 .secret();
 
-        /// Addresses or networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, such as `10.0.0.0/8`.
+        /// Addresses or networks of proxies, such as `10.0.0.0/8`, that are believed when they name the address of a client.
         pub trusted_proxies: Vec<ipnet::IpNet> =
             key("security.trusted_proxies", TextList(check::NETWORK), json!([])).weigh(
                 "Empty behind a proxy makes all players share one address and its limits. Too wide lets clients choose \
-                 their address.",
+                 their address; a list that holds every address gets a warning.",
+            );
+
+        /// The one header in which trusted proxies name the client.
+        pub client_ip_header: ClientIpHeader =
+            key("security.client_ip_header", Choice(&["x-forwarded-for", "forwarded"]), "x-forwarded-for").weigh(
+                "It must be the one that your proxy writes. The other one is never believed, because a proxy may pass on \
+                 what a client wrote there.",
             );
 
         /// Connections of one client address (of one /64 with IPv6).
@@ -109,6 +117,16 @@ section! {
         key("security.transport.token_binding.scheme", Text(check::NOT_EMPTY), "sec_websocket_key_sha256")
             .standing(Standing::Idle);
     }
+}
+
+/// `security.client_ip_header`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientIpHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 section! {
