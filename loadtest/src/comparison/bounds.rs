@@ -94,7 +94,7 @@ pub(super) fn table(reports: &Reports, floor: Option<&Value>) -> Table {
         let load = Load {
             name: &name,
             servers,
-            reached: measure.starts_with("limit") || delivered.is_none_or(|delivered| delivered >= REACHED_MIN * asked),
+            reached: !measure.starts_with("relay") || delivered.is_none_or(|delivered| delivered >= REACHED_MIN * asked),
         };
         for column in columns {
             let value = |rounds: &[Value]| figure(measure, rounds, column);
@@ -139,7 +139,7 @@ pub(super) fn table(reports: &Reports, floor: Option<&Value>) -> Table {
 struct Load<'a> {
     name: &'a str,
     servers: &'a Servers,
-    /// Whether our server delivered at the rate asked for.
+    /// Whether our server delivered at the rate asked for; true where nothing is relayed.
     reached: bool,
 }
 
@@ -273,6 +273,19 @@ mod tests {
         let row = row_of(&table, "448,000/s, user CPU");
         assert_eq!(row[5], "≤ 0.60×: rate not reached");
         assert_eq!(row[9], "the generator was late (ours 1 of 1)");
+    }
+
+    #[test]
+    fn only_a_relay_has_a_rate_to_reach() {
+        let report = json!({
+            "plan": {"rooms": 100, "players": 8, "spectators": 0, "rate": 1.0},
+            "throughput": {"delivered_per_s": 0},
+            "server": {"resident_each_bytes": 700},
+        });
+        let servers = Servers::from([(OURS.to_owned(), vec![report])]);
+        let table = table(&Reports::from([("idle".to_owned(), servers)]), None);
+        let row = row_of(&table, "idle, RSS per joined connection");
+        assert_eq!(row[2], "≤ 800 B: kept");
     }
 
     #[test]
