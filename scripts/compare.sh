@@ -61,6 +61,13 @@ if ! $dirty && [[ -n $(git status --porcelain -- . ':!bench/results') ]]; then
 fi
 
 scratch=$PWD/scratch/compare
+if [[ " $SERVERS " == *" before"* ]]; then
+    before_revision=$(git rev-parse --verify --quiet --short=12 "$BEFORE^{commit}") || {
+        echo "BEFORE=$BEFORE is no revision of this repository" >&2
+        exit 2
+    }
+    before=$scratch/before-$before_revision
+fi
 results=$PWD/bench/results/$(date -u +%Y%m%dT%H%M%SZ)-$(git describe --always --dirty --exclude='*' --abbrev=12)
 mkdir -p "$scratch" "$results"
 ulimit -n "$(ulimit -Hn)"
@@ -87,8 +94,6 @@ remove_before_source() {
 }
 trap 'stop_server; remove_before_source' EXIT
 
-before_revision=$(git rev-parse --verify --short=12 "$BEFORE^{commit}")
-before=$scratch/before-$before_revision
 install_before() {
     [[ ! -x $before ]] || return 0
     remove_before_source

@@ -94,7 +94,8 @@ pub(super) fn table(reports: &Reports, floor: Option<&Value>) -> Table {
         let load = Load {
             name: &name,
             servers,
-            reached: !measure.starts_with("relay") || delivered.is_none_or(|delivered| delivered >= REACHED_MIN * asked),
+            reached: !measure.starts_with("relay")
+                || delivered.is_none_or(|delivered| delivered >= REACHED_MIN * asked),
         };
         for column in columns {
             let value = |rounds: &[Value]| figure(measure, rounds, column);
