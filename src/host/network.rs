@@ -2,12 +2,10 @@
 
 use super::finding::Finding;
 use crate::Config;
+use signal_fish_runtime::BACKLOG;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-
-/// Where fewer connections than this may wait to be accepted, some are turned away when many players arrive at once.
-const SHORT_QUEUE: u32 = 1024;
 
 /// Whether the port can be had. It is tried without SO_REUSEPORT, which would share it with a server that runs already.
 pub(super) fn port(config: &Config) -> Finding {
@@ -40,10 +38,11 @@ fn try_to_bind(address: SocketAddr) -> io::Result<()> {
 pub(super) fn backlog() -> Finding {
     const SUBJECT: &str = "backlog";
     match number("/proc/sys/net/core/somaxconn") {
-        Some(max) if max < SHORT_QUEUE => Finding::advice(
+        Some(max) if i64::from(max) < i64::from(BACKLOG) => Finding::advice(
             SUBJECT,
             format!(
-                "the kernel lets only {max} newcomers wait: for connection storms raise it with sysctl net.core.somaxconn"
+                "the kernel lets only {max} newcomers wait: for connection storms raise it with sysctl net.core.somaxconn, \
+                 {BACKLOG} at most"
             ),
         ),
         Some(max) => Finding::fine(SUBJECT, format!("the kernel lets {max} newcomers wait")),

@@ -4,7 +4,7 @@ use crate::config::check;
 use crate::config::key::Kind::{Apps, Bool, Choice, Integer, OptionalText, Text, TextList};
 use crate::config::key::{Standing, key};
 use crate::config::secret::Secret;
-use crate::config::section::{SIGNAL_FISH, MANY, MIB, U32_MAX, section};
+use crate::config::section::{MANY, MIB, SIGNAL_FISH, U32_MAX, section};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

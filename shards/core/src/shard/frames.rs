@@ -24,7 +24,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         };
         let now = self.now.monotonic;
         while self.goes_on(slot, protocol) {
-            let Some(connection) = self.slots.get_mut(slot) else { return };
+            let Some(connection) = self.slots.get_mut(slot) else {
+                return;
+            };
             connection.unpause(now);
             if !connection.readable && !connection.has_unread() {
                 return;
@@ -168,14 +170,18 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Event::Binary(payload) => Message::Binary(payload),
             Event::Oversize { kind, length } => Message::Oversize { kind, length },
             Event::Ping(payload) => {
-                self.effects.outboxes.append_control(slot, |out| write_pong(payload, out));
+                self.effects
+                    .outboxes
+                    .append_control(slot, |out| write_pong(payload, out));
                 return self.settle();
             }
             Event::Pong => return,
             Event::Close(code) => {
                 self.leave(slot, protocol);
                 if self.effects.outboxes.shut(slot) {
-                    self.effects.outboxes.append_with(slot, |out| write_close(code, "", out));
+                    self.effects
+                        .outboxes
+                        .append_with(slot, |out| write_close(code, "", out));
                 }
                 return self.begin_closing(slot, true);
             }
