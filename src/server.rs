@@ -3,7 +3,7 @@
 use crate::Config;
 use crate::control::{ControlPlane, Message, Totals};
 use crate::site;
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::bounded;
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
 use signal_fish_core::ShardIndex;
@@ -13,7 +13,9 @@ use signal_fish_core::http::Routes;
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::shard::{Options, Plan};
 use signal_fish_core::ws;
-use signal_fish_runtime::{Mail, Mailbox, ShardThread, Surroundings, listen, listen_again, mailbox};
+use signal_fish_runtime::{
+    Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, listen, listen_again, mailbox,
+};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -35,7 +37,7 @@ pub struct ServerHandle {
     address: SocketAddr,
     cpus: Vec<Option<usize>>,
     mailboxes: Arc<[Mailbox]>,
-    control: Sender<Message>,
+    control: ToControl<Message>,
     totals: Arc<Mutex<Totals>>,
     shards: Vec<ShardThread>,
     control_thread: JoinHandle<()>,
@@ -103,7 +105,7 @@ impl Server {
 
         let limits = config.admission_limits();
         let connections_max = limits.connections_max;
-        let (control, messages) = unbounded();
+        let (control, messages) = control_channel();
         let boxes: Vec<_> = (0..count)
             .map(|_| mailbox(connections_max + SLOTS_SPARE + count))
             .collect::<io::Result<_>>()
@@ -220,7 +222,7 @@ impl ServerHandle {
         for shard in self.shards {
             result = result.and(shard.join());
         }
-        let _ = self.control.send(Message::Stop);
+        self.control.send(Message::Stop);
         if self.control_thread.join().is_err() {
             result = result.and(Err(io::Error::other("the control plane panicked")));
         }

@@ -5,11 +5,10 @@ mod totals;
 
 pub use totals::Totals;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
-use signal_fish_runtime::{Mail, Mailbox};
+use signal_fish_runtime::{AtControl, Mail, Mailbox};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,7 +34,7 @@ impl From<Request> for Message {
 pub(crate) struct ControlPlane {
     admission: Admission,
     mailboxes: Arc<[Mailbox]>,
-    messages: Receiver<Message>,
+    messages: AtControl<Message>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
 }
@@ -44,7 +43,7 @@ impl ControlPlane {
     pub(crate) fn new(
         admission: Admission,
         mailboxes: Arc<[Mailbox]>,
-        messages: Receiver<Message>,
+        messages: AtControl<Message>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
@@ -67,10 +66,10 @@ impl ControlPlane {
                 self.publish();
                 next_sweep = now + SWEEP_INTERVAL;
             }
-            match self.messages.recv_timeout(next_sweep.saturating_sub(now)) {
-                Ok(Message::Request(request)) => self.handle(request),
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            match self.messages.receive(next_sweep.saturating_sub(now)) {
+                Some(Message::Request(request)) => self.handle(request),
+                Some(Message::Stop) => break,
+                None => {}
             }
         }
         self.publish();

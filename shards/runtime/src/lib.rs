@@ -9,6 +9,7 @@
 
 mod bell;
 mod clock;
+mod control;
 mod listen;
 mod mailbox;
 mod post;
@@ -16,6 +17,7 @@ mod sockets;
 mod thread;
 mod warnings;
 
+pub use control::{AtControl, ToControl, control_channel};
 pub use listen::{BACKLOG, listen, listen_again};
 pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
 pub use thread::{ShardThread, Surroundings};

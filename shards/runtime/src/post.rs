@@ -1,7 +1,7 @@
 //! What leaves a shard for others, and what arrives for it.
 
+use crate::control::ToControl;
 use crate::mailbox::{Inbox, Mail, Mailbox};
-use crossbeam_channel::Sender;
 use signal_fish_core::ShardIndex;
 use signal_fish_core::shard::{Post, Request};
 use std::os::fd::OwnedFd;
@@ -13,7 +13,9 @@ pub(crate) struct ShardPost<M> {
     pub(crate) inbox: Inbox,
     /// The mailboxes of all shards.
     pub(crate) mailboxes: Arc<[Mailbox]>,
-    pub(crate) control: Sender<M>,
+    pub(crate) control: ToControl<M>,
+    /// Requests were made in this turn.
+    pub(crate) requested: bool,
 }
 
 impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
@@ -33,7 +35,13 @@ impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
     }
 
     fn request(&mut self, request: Request) {
-        // The control plane ends after all shards.
-        let _ = self.control.send(request.into());
+        self.control.push(request.into());
+        self.requested = true;
+    }
+
+    fn turn_ends(&mut self) {
+        if std::mem::take(&mut self.requested) {
+            self.control.ring();
+        }
     }
 }

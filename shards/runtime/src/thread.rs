@@ -1,6 +1,7 @@
 //! The thread of a shard: turns, and sleep between them.
 
 use crate::clock::Clock;
+use crate::control::ToControl;
 use crate::mailbox::{Inbox, Mailbox};
 use crate::post::ShardPost;
 use crate::sockets::TcpSockets;
@@ -30,7 +31,7 @@ pub struct Surroundings<M> {
     /// The mailboxes of all shards, its own included.
     pub mailboxes: Arc<[Mailbox]>,
     /// To the control plane.
-    pub control: Sender<M>,
+    pub control: ToControl<M>,
     /// Start of the process's monotonic clock, the same for all shards.
     pub start: Instant,
 }
@@ -62,6 +63,7 @@ impl ShardThread {
             inbox,
             mailboxes,
             control,
+            requested: false,
         };
         let clock = Clock::new(start);
         LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))

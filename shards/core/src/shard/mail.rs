@@ -21,6 +21,9 @@ pub trait Post<K> {
 
     /// Sends to the control plane; never blocks.
     fn request(&mut self, request: Request);
+
+    /// The turn is over: the control plane may look at what was requested in it.
+    fn turn_ends(&mut self) {}
 }
 
 /// What others send to a shard.

@@ -49,6 +49,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         worked |= self.flush(SENDS_PER_TURN_MAX);
         self.go_on_ending();
         self.report_sometimes(worked);
+        self.post.turn_ends();
         self.next()
     }
 
