@@ -12,6 +12,7 @@
 pub mod admission;
 pub mod effects;
 pub mod entry;
+pub mod http;
 pub mod protocol;
 pub mod room;
 pub mod shard;

@@ -61,11 +61,6 @@ impl<'a> Cx<'a> {
     pub fn move_to(&mut self, to: ShardIndex) {
         self.fx.queue.push(Effect::Move(self.slot, to));
     }
-
-    /// The protocol's deadline of this connection has changed.
-    pub fn deadline_changed(&mut self) {
-        self.fx.queue.push(Effect::Deadline(self.slot));
-    }
 }
 
 /// The effects of one shard.
@@ -85,7 +80,6 @@ pub(crate) enum Effect {
     Resume(Slot),
     Close(Slot),
     Move(Slot, ShardIndex),
-    Deadline(Slot),
 }
 
 impl Effects {

@@ -60,17 +60,22 @@ impl Outboxes {
         self.messages += 1;
         outbox.tail(&mut self.pool).extend_from_slice(frame);
         outbox.newest = frame.len();
-        if !outbox.fresh {
-            outbox.fresh = true;
-            self.fresh.push(to);
-        }
-        if !outbox.over && outbox.unsent().len() > self.bytes_max {
-            outbox.over = true;
-            self.over.push(to);
-        }
+        outbox.note(to, self.bytes_max, &mut self.fresh, &mut self.over);
     }
 
-    /// Appends bytes that are no message: a control frame, an HTTP answer. `write` gets the end of the outbox.
+    /// Appends a control frame, if the slot takes messages. It counts towards the bound as a message does.
+    pub(crate) fn append_control(&mut self, to: Slot, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(outbox) = find(&mut self.places, to).filter(|outbox| outbox.open) else {
+            return;
+        };
+        let tail = outbox.tail(&mut self.pool);
+        let before = tail.len();
+        write(tail);
+        outbox.newest = outbox.bytes.len() - before;
+        outbox.note(to, self.bytes_max, &mut self.fresh, &mut self.over);
+    }
+
+    /// Appends bytes that belong to no message: an HTTP answer, a close frame. `write` gets the end of the outbox.
     pub(crate) fn append_with(&mut self, to: Slot, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(outbox) = find(&mut self.places, to) else {
             return;
@@ -183,6 +188,18 @@ impl Outboxes {
 }
 
 impl Outbox {
+    /// Something was appended: remembers that it is new, and whether it is too much.
+    fn note(&mut self, slot: Slot, bytes_max: usize, fresh: &mut Vec<Slot>, over: &mut Vec<Slot>) {
+        if !self.fresh {
+            self.fresh = true;
+            fresh.push(slot);
+        }
+        if !self.over && self.bytes.len() - self.sent > bytes_max {
+            self.over = true;
+            over.push(slot);
+        }
+    }
+
     fn unsent(&self) -> &[u8] {
         &self.bytes[self.sent..]
     }

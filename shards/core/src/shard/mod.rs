@@ -1,9 +1,45 @@
-//! The loop of one shard.
+//! The loop of one shard: **a shard is one value with one method, [`Shard::turn`]**, generic over its sockets and its post.
+//! Production drives it with epoll, the simulator with invented sockets and virtual time, the benches count it.
+//!
+//! A connection is a small state machine in its slot: head (HTTP) → open (a protocol) → moving, or closing.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `turn` | one pass, with every budget |
+//! | `state` | what a shard owns |
+//! | `slots`, `connection` | connections and their states |
+//! | `newcomers`, `head`, `frames` | accepting, HTTP, messages |
+//! | `asking` | effects are carried out, verdicts come back |
+//! | `moves`, `moving` | connections on the move |
+//! | `ending` | what ends a connection, and the shard |
+//! | `flush` | sends |
+//! | `wheel`, `timers` | deadlines |
+//! | `yielding`, `refused` | bounds on kinds of connections and on questions |
+//! | `mail`, `report`, `options` | what others see of it |
 
+mod asking;
+mod connection;
+mod ending;
+mod flush;
+mod frames;
+mod head;
 mod mail;
+mod moves;
 mod moving;
+mod newcomers;
+mod options;
+mod refused;
 mod report;
+mod slots;
+mod state;
+mod timers;
+mod turn;
+mod wheel;
+mod yielding;
 
 pub use mail::{Mail, Post, Request};
 pub use moving::Moving;
+pub use options::Options;
 pub use report::{Counters, Report};
+pub use state::{Plan, Shard};
+pub use turn::Next;

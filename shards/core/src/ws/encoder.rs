@@ -34,6 +34,20 @@ fn data(kind: Kind) -> OpCode {
     })
 }
 
+/// Length in bytes of the frame at the front of `frames`, which this module wrote; all of it if that is less than a header.
+pub fn frame_length(frames: &[u8]) -> usize {
+    let payload = match *frames {
+        [_, 126, high, low, ..] => 4 + usize::from(u16::from_be_bytes([high, low])),
+        [_, 127, a, b, c, d, e, f, g, h, ..] => {
+            let length = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+            usize::try_from(length).unwrap_or(usize::MAX).saturating_add(HEADER_BYTES_MAX)
+        }
+        [_, length @ 0..=125, ..] => 2 + usize::from(length),
+        _ => usize::MAX,
+    };
+    payload.min(frames.len())
+}
+
 /// Appends a ping frame. `payload` is at most 125 bytes; a longer one is cut.
 pub fn write_ping(payload: &[u8], out: &mut Vec<u8>) {
     write_control(Control::Ping, payload, out);
@@ -109,6 +123,19 @@ mod tests {
             assert_eq!(bytes[..header.len()], *header);
             assert_eq!(bytes[header.len()..], payload);
         }
+    }
+
+    #[test]
+    fn a_frame_is_as_long_as_its_header_says() {
+        for length in [0, 1, 125, 126, 65_535, 65_536] {
+            let mut frames = frame(|out| write_message(Kind::Text, &vec![b'x'; length], out));
+            let whole = frames.len();
+            write_ping(b"next", &mut frames);
+            assert_eq!(frame_length(&frames), whole);
+        }
+        assert_eq!(frame_length(b""), 0);
+        assert_eq!(frame_length(b"\x81"), 1);
+        assert_eq!(frame_length(b"\x81\x7e\x01"), 3);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod utf8;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 pub use decoder::Decoder;
-pub use encoder::{write_close, write_message, write_ping, write_pong};
+pub use encoder::{HEADER_BYTES_MAX, frame_length, write_close, write_header, write_message, write_ping, write_pong};
 
 /// Kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,22 @@
+//! The HTTP/1.1 side of a connection: heads, answers, keep-alive, one table of paths (D29, D39).
+//!
+//! **Nothing here waits.** The caller pushes bytes into a [`Conversation`], asks what they are, and sends the answers.
+//! Deadlines and tickets are the caller's, too: it names them with a [`Refusal`] and a [`Standing`].
+//!
+//! Imports run one way: `head`, `answer` and `origins` stand alone; `client_address` and `upgrade` read heads; `routes`
+//! decides what a request gets; `conversation` reads bytes and asks `routes`.
+
+mod answer;
+mod client_address;
+mod conversation;
+mod head;
+mod origins;
+mod routes;
+mod upgrade;
+
+pub use client_address::{ClientIpHeader, TrustedProxies};
+pub use conversation::{Conversation, Next, Read, Refusal};
+pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
+pub use origins::Origins;
+pub use routes::{Routes, Site, Standing, Target};
+pub use upgrade::{Upgrade, query_parameter};

@@ -1,0 +1,129 @@
+//! What a listener serves, and what one request of it gets (D29, D35, D43).
+
+use super::answer::{self, Answer};
+use super::client_address::TrustedProxies;
+use super::head::Head;
+use super::origins::Origins;
+use super::upgrade::{self, Upgrade};
+use std::net::IpAddr;
+
+/// What one listener serves. All shards share it. `P` names a protocol.
+#[derive(Debug, Clone)]
+pub struct Site<P> {
+    /// The paths.
+    pub routes: Routes<P>,
+    /// Who may upgrade and read from a browser.
+    pub origins: Origins,
+    /// Peers that are believed about their clients.
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<P> {
+    /// A WebSocket that speaks this protocol.
+    WebSocket(P),
+    /// Whether the server runs: 200 for as long as it does.
+    Health,
+    /// Whether newcomers are welcome: 503 while the server drains.
+    Ready,
+}
+
+/// One table: path → what is there. A path matches as a whole, byte by byte.
+#[derive(Debug, Clone)]
+pub struct Routes<P>(Vec<(&'static str, Target<P>)>);
+
+/// What the shard knows of a connection while it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The server is shutting down.
+    pub draining: bool,
+    /// The connection holds its ticket (D43). Without one plain HTTP is answered 429. An upgrade is accepted all the same,
+    /// because its protocol tells why it ends (D27).
+    pub ticket: bool,
+}
+
+impl<P> Routes<P> {
+    /// From the table itself. The first of equal paths counts.
+    #[must_use]
+    pub fn new(table: Vec<(&'static str, Target<P>)>) -> Self {
+        Self(table)
+    }
+
+    /// What is at this path.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<&Target<P>> {
+        self.0
+            .iter()
+            .find(|(known, _)| *known == path)
+            .map(|(_, target)| target)
+    }
+
+    fn paths(&self) -> Vec<&'static str> {
+        self.0.iter().map(|(path, _)| *path).collect()
+    }
+}
+
+impl<P: Copy> Site<P> {
+    /// What a request gets: an upgrade, or an answer.
+    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Upgrade<P>, Answer> {
+        let target = self.target(head);
+        if let Ok(Target::WebSocket(protocol)) = target {
+            if standing.draining {
+                return Err(answer::draining());
+            }
+            match upgrade::check(head, &self.origins) {
+                Ok(answer) => {
+                    return Ok(Upgrade {
+                        protocol,
+                        client: self.trusted_proxies.client_address(peer, head),
+                        query: head.query.map(Box::from),
+                        answer,
+                    });
+                }
+                Err(refusal) if standing.ticket => return Err(refusal),
+                Err(_) => {}
+            }
+        }
+        if !standing.ticket {
+            return Err(answer::too_many_connections());
+        }
+        Err(match target {
+            Ok(Target::Ready) if standing.draining => answer::draining(),
+            Ok(_) => answer::ok(),
+            Err(answer) => answer,
+        })
+    }
+
+    /// What the request asks for, if it asks with the right method.
+    fn target(&self, head: &Head<'_>) -> Result<Target<P>, Answer> {
+        match head.method {
+            "CONNECT" => return Err(answer::no_proxy()),
+            "OPTIONS" if head.has("access-control-request-method") => return Err(answer::preflight()),
+            "OPTIONS" if head.path == "*" => return Err(answer::options()),
+            _ => {}
+        }
+        let Some(&target) = self.routes.find(head.path) else {
+            return Err(answer::not_found(&self.routes.paths()));
+        };
+        match head.method {
+            "GET" | "HEAD" => Ok(target),
+            _ => Err(answer::method_not_allowed()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_match_as_a_whole() {
+        let routes = Routes::new(vec![("/v2/ws", Target::WebSocket(2)), ("/healthz", Target::Health)]);
+        assert_eq!(routes.find("/v2/ws"), Some(&Target::WebSocket(2)));
+        for other in ["/v2/ws/", "/V2/WS", "/v2", "/v2/%77s", "", "*"] {
+            assert_eq!(routes.find(other), None, "{other}");
+        }
+        assert_eq!(routes.paths(), ["/v2/ws", "/healthz"]);
+    }
+}

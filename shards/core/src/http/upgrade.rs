@@ -1,0 +1,115 @@
+//! The WebSocket handshake (protocol 1, RFC 6455 section 4.2), and what the URL of an upgrade says.
+
+use super::answer::{self, Answer};
+use super::head::Head;
+use super::origins::Origins;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use tungstenite::handshake::derive_accept_key;
+
+/// An upgrade that was accepted and not yet answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgrade<P> {
+    /// What the client speaks from here on.
+    pub protocol: P,
+    /// The client's address (D23).
+    pub client: IpAddr,
+    /// The query of the URL, as it came.
+    pub query: Option<Box<str>>,
+    /// The 101 answer. Whoever keeps the connection sends it.
+    pub answer: Vec<u8>,
+}
+
+/// Longest value that is taken from a URL, in bytes; a longer one names no room.
+const PARAMETER_BYTES_MAX: usize = 1024;
+
+/// The decoded value of a parameter of a query; the last one, where a name is repeated. A value over 1 KiB is none.
+#[must_use]
+pub fn query_parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(key, _)| key == name)
+        .last()
+        .map(|(_, value)| value)
+        .filter(|value| value.len() <= PARAMETER_BYTES_MAX)
+}
+
+/// Checks the handshake; returns the 101 answer, or the refusal.
+pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answer> {
+    if !head.lists("connection", "upgrade") {
+        return Err(answer::bad_request("Connection header did not include 'upgrade'"));
+    }
+    if !head.lists("upgrade", "websocket") {
+        return Err(answer::bad_request("`Upgrade` header did not include 'websocket'"));
+    }
+    if head.version != 1 || head.method != "GET" {
+        return Err(answer::bad_request("A WebSocket upgrade needs GET and HTTP/1.1"));
+    }
+    if head.has_body {
+        return Err(answer::bad_request("A WebSocket upgrade has no body"));
+    }
+    if head.all("sec-websocket-version").count() > 1 {
+        return Err(answer::bad_websocket_version(
+            "`Sec-WebSocket-Version` header is repeated",
+        ));
+    }
+    if head.sole("sec-websocket-version") != Some(b"13") {
+        return Err(answer::bad_websocket_version(
+            "`Sec-WebSocket-Version` header did not include '13'",
+        ));
+    }
+    if !head.has("sec-websocket-key") {
+        return Err(answer::bad_request("`Sec-WebSocket-Key` header missing"));
+    }
+    let Some(key) = head.sole("sec-websocket-key") else {
+        return Err(answer::bad_request("`Sec-WebSocket-Key` header is repeated"));
+    };
+    if !is_key(key) {
+        return Err(answer::bad_request(
+            "`Sec-WebSocket-Key` header is not 16 bytes in base64",
+        ));
+    }
+    if !head.all("origin").all(|origin| origins.allows(origin)) {
+        return Err(answer::forbidden("This origin may not connect (security.cors_origins)"));
+    }
+    let accept = derive_accept_key(key);
+    Ok(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-accept: {accept}\r\n\r\n"
+    )
+    .into_bytes())
+}
+
+/// Whether `key` has the form of 16 bytes in base64.
+fn is_key(key: &[u8]) -> bool {
+    key.len() == 24
+        && key.ends_with(b"==")
+        && key[..22]
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_and_the_last_one_counts() {
+        let query = "x=1&room_code=abc123&game_name=my%20g+me&room_code=DEF456&=&&%ff=%ff";
+        assert_eq!(query_parameter(query, "game_name").as_deref(), Some("my g me"));
+        assert_eq!(query_parameter(query, "room_code").as_deref(), Some("DEF456"));
+        assert_eq!(query_parameter(query, "absent"), None);
+        assert_eq!(query_parameter("", "game_name"), None);
+        let (longest, longer) = ("a".repeat(1024), "a".repeat(1025));
+        assert!(query_parameter(&format!("g={longest}"), "g").is_some());
+        assert_eq!(query_parameter(&format!("g={longer}"), "g"), None);
+    }
+
+    #[test]
+    fn keys_are_sixteen_bytes() {
+        assert!(is_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
+        assert!(!is_key(b"dGhlIHNhbXBsZQ=="));
+        assert!(!is_key(b"dGhlIHNhbXBsZSBub25jZQ--"));
+        assert!(!is_key(b"dGhlIHNhbXBsZSBub25j\xff\xff=="));
+        assert!(!is_key(b""));
+    }
+}

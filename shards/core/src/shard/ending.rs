@@ -1,0 +1,173 @@
+//! What ends a connection, and how: the rest of its output is sent, its sending direction is ended, its input is discarded,
+//! its slot is given up. A socket that is closed with unread input would turn the close into a reset that destroys the
+//! answer.
+
+use super::connection::{Linger, Phase};
+use super::mail::{Mail, Post};
+use super::state::Shard;
+use crate::admission::Notice;
+use crate::http::{Conversation, Refusal};
+use crate::protocol::{Protocol, Trouble};
+use crate::slot::Slot;
+use crate::transport::{Received, Sockets};
+use std::time::Duration;
+
+/// How long a closing connection may take to send its last output and to see the peer's end.
+const LINGER: Duration = Duration::from_secs(2);
+/// Input of a closing connection that is read and thrown away, in bytes.
+const DISCARD_BYTES_MAX: u32 = 64 * 1024;
+
+/// What an HTTP client reads that is refused without a connection.
+pub(super) fn refusal_text(refusal: Refusal) -> Vec<u8> {
+    let mut answer = Vec::new();
+    Conversation::default().refuse(refusal, &mut answer);
+    answer
+}
+
+impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
+    /// Ends the session of an open connection without the protocol's doing.
+    pub(super) fn leave(&mut self, slot: Slot, protocol: Protocol) {
+        self.with_protocols(slot, |protocols, cx| protocols.left(protocol, cx));
+    }
+
+    /// Closes an open connection: a close frame goes behind what is in its outbox. Its session has ended already.
+    pub(super) fn close(&mut self, slot: Slot, code: u16, reason: &str) {
+        self.effects.close(slot, code, reason);
+        self.settle();
+    }
+
+    /// Closes an open connection for a reason that its client is told first.
+    pub(super) fn give_notice(&mut self, slot: Slot, protocol: Protocol, trouble: &Trouble, code: u16, reason: &str) {
+        self.with_protocols(slot, |protocols, cx| {
+            protocols.explain(protocol, cx, trouble);
+            protocols.left(protocol, cx);
+        });
+        self.close(slot, code, reason);
+    }
+
+    /// Nothing more is accepted from or for the connection; what is in its outbox is still sent. `peer_done`: the peer has
+    /// said that it sends nothing more.
+    pub(super) fn begin_closing(&mut self, slot: Slot, peer_done: bool) {
+        let until = self.now.monotonic.saturating_add(LINGER);
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        if !matches!(connection.phase, Phase::Head(_) | Phase::Open(_)) {
+            return;
+        }
+        connection.phase = Phase::Closing(Linger {
+            until,
+            discarded: 0,
+            shut: false,
+            peer_done,
+        });
+        connection.rest = None;
+        connection.paused = false;
+        self.effects.outboxes.shut(slot);
+        self.arm(slot);
+        if self.effects.outboxes.unsent(slot).is_empty() {
+            // Otherwise the flush comes back here.
+            self.run_soon(slot);
+        }
+    }
+
+    /// Goes on with the end of a connection.
+    pub(super) fn serve_closing(&mut self, slot: Slot) {
+        if !self.effects.outboxes.unsent(slot).is_empty() {
+            return;
+        }
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Phase::Closing(linger) = &mut connection.phase else {
+            return;
+        };
+        if !linger.shut && !linger.peer_done {
+            linger.shut = true;
+            self.sockets.shut(slot);
+        }
+        while connection.readable && linger.discarded < DISCARD_BYTES_MAX {
+            self.counters.receives += 1;
+            match self.sockets.receive(slot, &mut self.buffer) {
+                Received::Bytes(count) => {
+                    linger.discarded = linger
+                        .discarded
+                        .saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                    connection.readable = count == self.buffer.len() || connection.ended;
+                }
+                Received::Nothing => connection.readable = false,
+                Received::Ended | Received::Lost => return self.release(slot),
+            }
+        }
+        if linger.peer_done || linger.discarded >= DISCARD_BYTES_MAX {
+            self.release(slot);
+        }
+    }
+
+    /// Closes the socket and gives the slot up; the session, if there was one, has ended already. The ticket goes back.
+    pub(super) fn release(&mut self, slot: Slot) {
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        if matches!(connection.phase, Phase::Ended) {
+            return;
+        }
+        let ticket = connection.ticket.take();
+        connection.phase = Phase::Ended;
+        connection.rest = None;
+        let asked = connection.asked.is_some();
+        self.sockets.close(slot);
+        if let Some(ticket) = ticket {
+            self.notify(Notice::ConnectionEnded(ticket));
+        }
+        self.effects.outboxes.clear(slot);
+        self.wheel.disarm(slot.index);
+        if !asked {
+            self.slots.give_up(slot);
+        }
+    }
+
+    // ----- the end of the server
+
+    /// The server shuts down: every client is closed with 1001, heads that are under way get a second (D35, D45).
+    pub(super) fn drain(&mut self) {
+        if self.is_draining() {
+            return;
+        }
+        let now = self.now;
+        self.drain_deadline = Some(now.monotonic.saturating_add(self.options.drain_timeout));
+        self.protocols.drain(now, &mut self.effects);
+        self.settle();
+        for index in 0..self.slots.places() {
+            let Some(slot) = self.slots.at(index) else { continue };
+            match self.slots.get(slot).map(|connection| &connection.phase) {
+                Some(Phase::Open(_)) => self.close(slot, 1001, "server is shutting down"),
+                Some(Phase::Head(_)) => self.drain_head(slot),
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends the shard when nobody is left, or when the drain has taken its time: a stream of newcomers must not prolong it.
+    pub(super) fn go_on_ending(&mut self) {
+        let Some(deadline) = self.drain_deadline else { return };
+        let out_of_time = deadline <= self.now.monotonic;
+        if self.has_ended || (self.slots.live() > 0 && !out_of_time) {
+            return;
+        }
+        if self.accepting {
+            self.accepting = false;
+            self.sockets.stop_accepting(&refusal_text(Refusal::Draining));
+        }
+        for index in 0..self.slots.places() {
+            if let Some(slot) = self.slots.at(index) {
+                self.release(slot);
+            }
+        }
+        // What arrives too late goes back.
+        while let Some(mail) = self.post.take() {
+            match mail {
+                Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
+                Mail::Connection(moving) => self.arrive(*moving),
+                Mail::Drain => {}
+            }
+        }
+        self.flush(usize::MAX);
+        self.has_ended = true;
+        self.report_at = Some(Duration::ZERO);
+    }
+}

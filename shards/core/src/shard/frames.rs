@@ -1,0 +1,195 @@
+//! A connection that speaks a protocol: bytes are received, decoded in place and given to the protocol as messages.
+
+use super::connection::Rest;
+use super::mail::Post;
+use super::state::Shard;
+use super::turn::{BYTES_PER_TURN_MAX, FRAMES_PER_TURN_MAX};
+use crate::protocol::{Message, Protocol, Trouble};
+use crate::slot::Slot;
+use crate::transport::{Received, Sockets};
+use crate::ws::{Event, Violation, write_close, write_pong};
+
+/// What one connection may still do in this turn.
+struct Budget {
+    frames: u32,
+    bytes: usize,
+}
+
+impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
+    /// Handles input until there is none, the connection has to wait, or its budget is used up.
+    pub(super) fn serve_open(&mut self, slot: Slot, protocol: Protocol) {
+        let mut budget = Budget {
+            frames: FRAMES_PER_TURN_MAX,
+            bytes: BYTES_PER_TURN_MAX,
+        };
+        let now = self.now.monotonic;
+        while self.goes_on(slot, protocol) {
+            let Some(connection) = self.slots.get_mut(slot) else { return };
+            connection.unpause(now);
+            if !connection.readable && !connection.has_unread() {
+                return;
+            }
+            if budget.frames == 0 || budget.bytes == 0 {
+                return self.run_soon(slot);
+            }
+            if connection.has_unread() {
+                self.handle_unread(slot, protocol, &mut budget);
+            } else {
+                self.receive(slot, protocol, &mut budget);
+            }
+        }
+        if let Some(connection) = self.slots.get_mut(slot) {
+            connection.pause(now);
+        }
+    }
+
+    /// Whether messages of this connection may be delivered.
+    fn goes_on(&self, slot: Slot, protocol: Protocol) -> bool {
+        self.open_protocol(slot).is_some() && !self.protocols.waits(protocol, slot)
+    }
+
+    /// Receives once and handles what came.
+    fn receive(&mut self, slot: Slot, protocol: Protocol, budget: &mut Budget) {
+        // The buffer is out of the shard while messages borrow from it.
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.counters.receives += 1;
+        let received = self.sockets.receive(slot, &mut buffer);
+        match (received, self.slots.get_mut(slot)) {
+            (Received::Bytes(count), Some(connection)) => {
+                // Less than there was room for: everything that was there. What comes later is an edge of its own, but for
+                // an end that came before.
+                connection.readable = count == buffer.len() || connection.ended;
+                connection.lives(self.now.monotonic);
+                budget.bytes = budget.bytes.saturating_sub(count);
+                let mut kept = connection.rest.take();
+                let mut fresh = Rest::default();
+                let rest = kept.as_deref_mut().unwrap_or(&mut fresh);
+                let taken = self.handle(slot, protocol, rest, &mut buffer[..count], budget);
+                if taken < count {
+                    rest.unread = buffer[taken..count].to_vec();
+                }
+                if !rest.is_empty() {
+                    self.keep(slot, kept.unwrap_or_else(|| Box::new(fresh)));
+                }
+            }
+            (Received::Nothing, Some(connection)) => connection.readable = false,
+            (Received::Ended, _) => {
+                self.leave(slot, protocol);
+                self.begin_closing(slot, true);
+            }
+            (Received::Lost, _) => {
+                self.leave(slot, protocol);
+                self.release(slot);
+            }
+            (_, None) => {}
+        }
+        self.buffer = buffer;
+    }
+
+    /// Handles what was received in an earlier turn.
+    fn handle_unread(&mut self, slot: Slot, protocol: Protocol, budget: &mut Budget) {
+        let rest = self.slots.get_mut(slot).and_then(|connection| connection.rest.take());
+        let Some(mut rest) = rest else { return };
+        let mut unread = std::mem::take(&mut rest.unread);
+        let start = std::mem::take(&mut rest.taken);
+        let taken = start + self.handle(slot, protocol, &mut rest, &mut unread[start..], budget);
+        if taken < unread.len() {
+            rest.unread = unread;
+            rest.taken = taken;
+        }
+        if !rest.is_empty() {
+            self.keep(slot, rest);
+        }
+    }
+
+    /// Keeps what a connection has not handled, unless it is closed meanwhile.
+    fn keep(&mut self, slot: Slot, rest: Box<Rest>) {
+        if self.open_protocol(slot).is_none() {
+            return;
+        }
+        let began = rest.message_since;
+        if let Some(connection) = self.slots.get_mut(slot) {
+            connection.rest = Some(rest);
+        }
+        if began == Some(self.now.monotonic) {
+            self.arm(slot);
+        }
+    }
+
+    /// Decodes and handles frames from the front of `input`; returns how many bytes were taken.
+    fn handle(
+        &mut self,
+        slot: Slot,
+        protocol: Protocol,
+        rest: &mut Rest,
+        input: &mut [u8],
+        budget: &mut Budget,
+    ) -> usize {
+        let limits = self.options.codec;
+        let Rest {
+            decoder, message_since, ..
+        } = rest;
+        let mut taken = 0;
+        while taken < input.len() && budget.frames > 0 {
+            let event = match decoder.decode(&mut input[taken..], &limits) {
+                Ok((count, event)) => {
+                    taken += count;
+                    event
+                }
+                Err(violation) => {
+                    self.violated(slot, protocol, violation);
+                    return input.len();
+                }
+            };
+            let Some(event) = event else { break };
+            budget.frames -= 1;
+            let is_message = !matches!(event, Event::Ping(_) | Event::Pong);
+            self.handle_event(slot, protocol, event);
+            if is_message || !decoder.is_in_message() {
+                *message_since = None;
+            }
+            if !self.goes_on(slot, protocol) {
+                break;
+            }
+        }
+        // A message that came in pieces would otherwise stay in memory until the next one.
+        decoder.release();
+        if decoder.is_idle() {
+            *message_since = None;
+        } else {
+            message_since.get_or_insert(self.now.monotonic);
+        }
+        taken
+    }
+
+    fn handle_event(&mut self, slot: Slot, protocol: Protocol, event: Event<'_>) {
+        let message = match event {
+            Event::Text(text) => Message::Text(text),
+            Event::Binary(payload) => Message::Binary(payload),
+            Event::Oversize { kind, length } => Message::Oversize { kind, length },
+            Event::Ping(payload) => {
+                self.effects.outboxes.append_control(slot, |out| write_pong(payload, out));
+                return self.settle();
+            }
+            Event::Pong => return,
+            Event::Close(code) => {
+                self.leave(slot, protocol);
+                if self.effects.outboxes.shut(slot) {
+                    self.effects.outboxes.append_with(slot, |out| write_close(code, "", out));
+                }
+                return self.begin_closing(slot, true);
+            }
+        };
+        self.with_protocols(slot, |protocols, cx| protocols.message(protocol, cx, message));
+    }
+
+    fn violated(&mut self, slot: Slot, protocol: Protocol, violation: Violation) {
+        self.give_notice(
+            slot,
+            protocol,
+            &Trouble::Violation(violation),
+            violation.close_code(),
+            violation.reason(),
+        );
+    }
+}

@@ -1,0 +1,287 @@
+//! A connection that speaks HTTP: requests are read and answered one after the other, until one of them is an upgrade.
+
+use super::connection::{Head, Phase, Rest, Standing};
+use super::mail::Post;
+use super::moving::Stage;
+use super::newcomers::LAST_HEADS;
+use super::state::Shard;
+use super::turn::REQUESTS_PER_TURN_MAX;
+use crate::admission::{Notice, Refusal, Ticket};
+use crate::entry::Denied;
+use crate::http::{self, Next, Read, Upgrade};
+use crate::protocol::{Opening, Protocol, Trouble};
+use crate::slot::Slot;
+use crate::transport::{Received, Sockets};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
+    /// Reads and answers until there is nothing to read, an answer has to wait, or the connection speaks HTTP no more.
+    pub(super) fn serve_head(&mut self, slot: Slot) {
+        let mut requests = REQUESTS_PER_TURN_MAX;
+        while let Some((asked, head)) = self.head(slot) {
+            match head.conversation.read() {
+                Read::Partial => {
+                    if !self.receive_head(slot) {
+                        return;
+                    }
+                }
+                // Its answer waits for the verdict, which runs the connection again.
+                Read::Complete if asked => return,
+                Read::Complete if requests == 0 => return self.run_soon(slot),
+                Read::Complete => {
+                    requests -= 1;
+                    if !self.answer(slot) {
+                        return;
+                    }
+                }
+                Read::Refused(refusal) => return self.refuse(slot, refusal),
+            }
+        }
+    }
+
+    fn head(&mut self, slot: Slot) -> Option<(bool, &mut Head)> {
+        let connection = self.slots.get_mut(slot)?;
+        let asked = connection.asked.is_some();
+        match &mut connection.phase {
+            Phase::Head(head) => Some((asked, head)),
+            _ => None,
+        }
+    }
+
+    /// Receives once. Returns whether there may be a request now.
+    fn receive_head(&mut self, slot: Slot) -> bool {
+        let now = self.now.monotonic;
+        let Some(connection) = self.slots.get_mut(slot).filter(|connection| connection.readable) else {
+            return false;
+        };
+        let Phase::Head(head) = &mut connection.phase else { return false };
+        let room = head.conversation.room().min(self.buffer.len());
+        let buffer = &mut self.buffer[..room];
+        self.counters.receives += 1;
+        match self.sockets.receive(slot, buffer) {
+            Received::Bytes(received) => {
+                // Less than there was room for: everything that was there. What comes later is an edge of its own, but
+                // for an end that came before.
+                connection.readable = received == room || connection.ended;
+                let was_idle = head.conversation.is_idle();
+                head.conversation.push(&buffer[..received]);
+                if was_idle {
+                    let peer = head.peer;
+                    head.deadline = head.deadline.min(now.saturating_add(self.options.head_timeout));
+                    self.request_begins(slot, peer);
+                }
+                true
+            }
+            Received::Nothing => {
+                connection.readable = false;
+                false
+            }
+            Received::Ended => {
+                self.begin_closing(slot, true);
+                false
+            }
+            Received::Lost => {
+                self.release(slot);
+                false
+            }
+        }
+    }
+
+    /// The first bytes of a request came. A kept-alive connection that gave its ticket back needs one again.
+    fn request_begins(&mut self, slot: Slot, peer: IpAddr) {
+        self.arm(slot);
+        let needs_ticket = self
+            .head(slot)
+            .is_some_and(|(asked, head)| !asked && matches!(head.standing, Standing::Unknown));
+        if needs_ticket && !self.is_draining() && !self.site.trusted_proxies.trusts(peer.to_canonical()) {
+            self.ask_for_ticket(slot, peer);
+        }
+    }
+
+    /// Answers the request that is complete. Returns whether the next one may be looked at.
+    fn answer(&mut self, slot: Slot) -> bool {
+        let draining = self.is_draining();
+        let site = Arc::clone(&self.site);
+        let Some((_, head)) = self.head(slot) else { return false };
+        let peer = head.peer;
+        if matches!(head.standing, Standing::Unknown) && !draining {
+            let client = head.conversation.client(&site, peer);
+            self.ask_for_ticket(slot, client);
+            // Refused without a question: the loop comes back here.
+            return self.head(slot).is_some_and(|(asked, _)| !asked);
+        }
+        let standing = http::Standing {
+            draining,
+            ticket: !matches!(head.standing, Standing::Refused(_)),
+        };
+        let mut answer = Vec::new();
+        let next = head.conversation.respond(&site, peer, standing, &mut answer);
+        match next {
+            Next::Upgrade(upgrade) => {
+                self.upgrade(slot, upgrade);
+                false
+            }
+            Next::Close => {
+                self.answer_and_close(slot, &answer);
+                false
+            }
+            Next::KeepAlive => {
+                self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&answer));
+                self.request_ends(slot);
+                true
+            }
+        }
+    }
+
+    /// A request was answered and the connection stays. One that is idle holds no ticket.
+    fn request_ends(&mut self, slot: Slot) {
+        let now = self.now.monotonic;
+        let (head_timeout, idle_timeout) = (self.options.head_timeout, self.options.keep_alive_timeout);
+        let Some((_, head)) = self.head(slot) else { return };
+        if !head.conversation.is_idle() {
+            head.deadline = now.saturating_add(head_timeout);
+            return;
+        }
+        head.deadline = now.saturating_add(idle_timeout);
+        head.standing = Standing::Unknown;
+        let ticket = self.slots.get_mut(slot).and_then(|connection| connection.ticket.take());
+        if let Some(ticket) = ticket {
+            self.notify(Notice::ConnectionEnded(ticket));
+        }
+        let Self { idle_heads, slots, .. } = self;
+        let gives_way = idle_heads.add(slot, |slot| {
+            slots.get(slot).is_some_and(|connection| match &connection.phase {
+                Phase::Head(head) => head.conversation.is_idle() && connection.ticket.is_none() && connection.asked.is_none(),
+                _ => false,
+            })
+        });
+        if let Some(oldest) = gives_way {
+            self.begin_closing(oldest, false);
+        }
+    }
+
+    /// Answers a connection that sent no request that could be served.
+    fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
+        let Some((_, head)) = self.head(slot) else { return };
+        let mut answer = Vec::new();
+        head.conversation.refuse(refusal, &mut answer);
+        self.answer_and_close(slot, &answer);
+    }
+
+    fn answer_and_close(&mut self, slot: Slot, answer: &[u8]) {
+        self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(answer));
+        self.begin_closing(slot, false);
+    }
+
+    /// Admission answered about the ticket of a connection that speaks HTTP.
+    pub(super) fn ticket_decided(&mut self, slot: Slot, decision: Result<Ticket, Denied>) {
+        let refusal = match decision {
+            Ok(ticket) => {
+                if let Some(connection) = self.slots.get_mut(slot) {
+                    connection.ticket = Some(ticket);
+                    if let Phase::Head(head) = &mut connection.phase {
+                        head.standing = Standing::Held;
+                    }
+                }
+                return self.run_soon(slot);
+            }
+            Err(Denied::Refused(refusal)) => refusal,
+            // Nothing else is granted for this question; if it were, the server would be as good as full.
+            Err(Denied::Mismatch) => Refusal::Connections,
+        };
+        let address = self.head(slot).map(|(_, head)| head.peer);
+        if let Some(address) = address.filter(|address| !self.site.trusted_proxies.trusts(address.to_canonical())) {
+            self.refused.remember(self.now.monotonic, address, refusal.clone());
+        }
+        self.refuse_ticket(slot, refusal);
+    }
+
+    /// The connection gets no ticket. It is told why when its request is complete (D27), if there are not too many like it.
+    pub(super) fn refuse_ticket(&mut self, slot: Slot, refusal: Refusal) {
+        self.counters.tickets_refused += 1;
+        if let Some((_, head)) = self.head(slot) {
+            head.standing = Standing::Refused(refusal);
+        }
+        self.run_soon(slot);
+        let Self {
+            refused_heads, slots, ..
+        } = self;
+        let gives_way = refused_heads.add(slot, |slot| {
+            slots.get(slot).is_some_and(|connection| match &connection.phase {
+                Phase::Head(head) => matches!(head.standing, Standing::Refused(_)),
+                _ => false,
+            })
+        });
+        if let Some(oldest) = gives_way {
+            self.release(oldest);
+        }
+    }
+
+    fn upgrade(&mut self, slot: Slot, upgrade: Upgrade<Protocol>) {
+        let Upgrade {
+            protocol,
+            client,
+            query,
+            answer,
+        } = upgrade;
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        // What is left of the phase is the standing and the bytes behind the head.
+        let Phase::Head(head) = std::mem::replace(&mut connection.phase, Phase::Open(protocol)) else {
+            return;
+        };
+        let unread = head.conversation.into_rest();
+        if !unread.is_empty() {
+            connection.rest = Some(Box::new(Rest {
+                unread,
+                ..Rest::default()
+            }));
+        }
+        self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&answer));
+        if let Standing::Refused(refusal) = head.standing {
+            self.effects.outboxes.open(slot);
+            let trouble = Trouble::Refused(refusal);
+            self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
+            return self.close(slot, 1008, "too many connections");
+        }
+        let opening = Opening { client, query };
+        match self.protocols.home(protocol, &opening) {
+            Some(home) if home != self.index => {
+                let stage = Stage::Opening(protocol, opening);
+                self.mail_connection(slot, home, stage);
+            }
+            _ => self.open(slot, protocol, &opening),
+        }
+    }
+
+    /// The upgrade is answered, or its answer is in the outbox: the session begins.
+    pub(super) fn open(&mut self, slot: Slot, protocol: Protocol, opening: &Opening) {
+        self.effects.outboxes.open(slot);
+        self.with_protocols(slot, |protocols, cx| protocols.opened(protocol, cx, opening));
+        self.arm(slot);
+        self.run_soon(slot);
+    }
+
+    /// A request took too long, or a kept-alive connection was idle for too long.
+    pub(super) fn head_timed_out(&mut self, slot: Slot) {
+        let draining = self.is_draining();
+        let Some((_, head)) = self.head(slot) else { return };
+        if head.conversation.has_answered() && head.conversation.is_idle() {
+            return self.begin_closing(slot, false);
+        }
+        let refusal = if draining { http::Refusal::Draining } else { http::Refusal::Timeout };
+        self.refuse(slot, refusal);
+    }
+
+    /// The server shuts down: heads that are under way get a second, idle connections end (D45).
+    pub(super) fn drain_head(&mut self, slot: Slot) {
+        let now = self.now.monotonic;
+        let Some((_, head)) = self.head(slot) else { return };
+        if head.conversation.has_answered() && head.conversation.is_idle() {
+            return self.begin_closing(slot, false);
+        }
+        head.deadline = head.deadline.min(now.saturating_add(LAST_HEADS));
+        self.arm(slot);
+        self.run_soon(slot);
+    }
+}

@@ -1,0 +1,111 @@
+//! Newcomers: they are accepted, given a slot, and asked for a ticket (D43).
+
+use super::connection::{Asker, Head, Phase, Standing};
+use super::ending::refusal_text;
+use super::mail::Post;
+use super::state::Shard;
+use crate::admission::Ask;
+use crate::http::{Conversation, Refusal};
+use crate::slot::Slot;
+use crate::transport::{Accepted, Sockets};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time for a head that is under way while the server shuts down (D45).
+pub(super) const LAST_HEADS: Duration = Duration::from_secs(1);
+
+impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
+    pub(super) fn may_accept(&self) -> bool {
+        self.accepting && self.accept_again_at.is_none()
+    }
+
+    pub(super) fn accept_newcomers(&mut self, accepts_max: usize) {
+        if self.accept_again_at.is_some_and(|at| at <= self.now.monotonic) {
+            self.accept_again_at = None;
+            self.newcomers = true;
+        }
+        if !self.newcomers || !self.may_accept() {
+            return;
+        }
+        for _ in 0..accepts_max {
+            match self.sockets.accept() {
+                Accepted::Connection(socket, peer) => self.welcome(socket, peer),
+                Accepted::Nobody => {
+                    self.newcomers = false;
+                    return;
+                }
+                Accepted::Exhausted => {
+                    self.counters.accepts_exhausted += 1;
+                    self.accept_again_at = Some(self.now.monotonic.saturating_add(ACCEPT_PAUSE));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Slots that newcomers may take. The others are for connections that move in.
+    fn newcomers_max(&self) -> usize {
+        let slots_max = self.options.slots_max;
+        slots_max - (slots_max / 16).min(256)
+    }
+
+    fn welcome(&mut self, socket: S::Socket, peer: IpAddr) {
+        let newcomers_max = self.newcomers_max();
+        let Some((slot, connection)) = self.slots.take(newcomers_max) else {
+            self.counters.newcomers_refused += 1;
+            return self.sockets.refuse(socket, &refusal_text(Refusal::NoSlot));
+        };
+        let now = self.now.monotonic;
+        let allowed = if self.drain_deadline.is_some() {
+            LAST_HEADS
+        } else {
+            self.options.head_timeout
+        };
+        connection.phase = Phase::Head(Box::new(Head {
+            conversation: Conversation::default(),
+            peer,
+            standing: Standing::Unknown,
+            deadline: now.saturating_add(allowed),
+        }));
+        connection.last_life = now;
+        self.effects.outboxes.take_slot(slot);
+        if let Err(socket) = self.sockets.add(slot, socket) {
+            self.counters.newcomers_refused += 1;
+            self.sockets.refuse(socket, &refusal_text(Refusal::NoSlot));
+            return self.slots.give_up(slot);
+        }
+        self.counters.accepted += 1;
+        self.arm(slot);
+        if self.is_draining() {
+            return;
+        }
+        if self.site.trusted_proxies.trusts(peer.to_canonical()) {
+            // Whose connection it is stands in the head.
+            return self.add_proxy_head(slot);
+        }
+        self.ask_for_ticket(slot, peer);
+    }
+
+    /// Asks for the ticket of a client at `address`, unless it was refused a moment ago.
+    pub(super) fn ask_for_ticket(&mut self, slot: Slot, address: IpAddr) {
+        if let Some(refusal) = self.refused.refusal(self.now.monotonic, address) {
+            return self.refuse_ticket(slot, refusal);
+        }
+        self.ask(slot, Asker::Ticket, Ask::Connect { ip: address });
+    }
+
+    fn add_proxy_head(&mut self, slot: Slot) {
+        let Self { proxy_heads, slots, .. } = self;
+        let gives_way = proxy_heads.add(slot, |slot| {
+            slots.get(slot).is_some_and(|connection| match &connection.phase {
+                Phase::Head(head) => matches!(head.standing, Standing::Unknown) && connection.asked.is_none(),
+                _ => false,
+            })
+        });
+        if let Some(oldest) = gives_way {
+            self.release(oldest);
+        }
+    }
+}

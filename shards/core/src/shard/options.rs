@@ -1,0 +1,48 @@
+//! What bounds a shard.
+
+use crate::ws;
+use std::time::Duration;
+
+/// Bounds of a shard. Key paths are those of the configuration file.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bounds of the codec.
+    pub codec: ws::Limits,
+    /// `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
+    pub outbound_bytes_max: usize,
+    /// `websocket.enable_batching`: what a turn produces leaves with one send per recipient; otherwise each message is sent
+    /// by itself (D28).
+    pub batching: bool,
+    /// Time for an HTTP head (D39).
+    pub head_timeout: Duration,
+    /// Time that a kept-alive HTTP connection may be idle (D39).
+    pub keep_alive_timeout: Duration,
+    /// `websocket.message_timeout_secs`: time from the first byte of a message to its last (D24).
+    pub message_timeout: Duration,
+    /// `server.ping_timeout`: a client that is silent for so long is closed (D24).
+    pub ping_timeout: Duration,
+    /// `server.drain_timeout_secs` (D35).
+    pub drain_timeout: Duration,
+    /// Connections of one shard, in whatever phase.
+    pub slots_max: usize,
+}
+
+impl Default for Options {
+    /// The documented defaults, for a thousand connections.
+    fn default() -> Self {
+        Self {
+            codec: ws::Limits {
+                message_bytes_max: 65_536,
+                discard_bytes_max: 16 * 1024 * 1024,
+            },
+            outbound_bytes_max: 1024 * 1024,
+            batching: true,
+            head_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(30),
+            message_timeout: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(5),
+            slots_max: 1024,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A shard: everything it owns. What it does with it stands in the files beside this one, by topic.
+
+use super::connection::{Connection, Phase};
+use super::mail::{Post, Request};
+use super::options::Options;
+use super::refused::RefusedAddresses;
+use super::report::{Counters, Report};
+use super::slots::Slots;
+use super::wheel::Wheel;
+use super::yielding::Yielding;
+use crate::Now;
+use crate::admission::Notice;
+use crate::effects::{Cx, Effect, Effects};
+use crate::entry::{Routing, draw_hashing};
+use crate::http::Site;
+use crate::protocol::signal_fish::{self, SignalFish};
+use crate::protocol::{Protocol, Protocols};
+use crate::slot::{ShardIndex, Slot};
+use crate::transport::Sockets;
+use rand::Rng;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes received at once, shared by all connections of a shard.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Everything a shard needs to start.
+pub struct Plan {
+    /// Its index.
+    pub index: ShardIndex,
+    /// What operators set about Signal Fish.
+    pub settings: Arc<signal_fish::Settings>,
+    /// What it serves over HTTP.
+    pub site: Arc<Site<Protocol>>,
+    /// Its bounds.
+    pub options: Options,
+    /// Which shard owns which room.
+    pub routing: Routing,
+    /// Fit for secrets: it makes ids, room codes and reconnection tokens.
+    pub random: Box<dyn Rng + Send>,
+}
+
+/// One shard: its sockets, connections, sessions and rooms. It does something only in [`Shard::turn`].
+pub struct Shard<S: Sockets, P: Post<S::Socket>> {
+    pub(super) index: ShardIndex,
+    pub(super) now: Now,
+    pub(super) options: Options,
+    pub(super) site: Arc<Site<Protocol>>,
+    pub(super) sockets: S,
+    pub(super) post: P,
+    pub(super) protocols: Protocols,
+    pub(super) effects: Effects,
+    /// The queue of effects while they are carried out.
+    pub(super) carried_out: Vec<Effect>,
+    pub(super) slots: Slots,
+    pub(super) wheel: Wheel,
+    /// Connections that have something to do, in order.
+    pub(super) run: VecDeque<Slot>,
+    /// Connections with output to send, in order.
+    pub(super) due: VecDeque<Slot>,
+    /// Connections that move when the event that made them move is handled.
+    pub(super) leaving: Vec<(Slot, ShardIndex)>,
+    /// What a connection receives into.
+    pub(super) buffer: Vec<u8>,
+    /// Places whose deadlines have come.
+    pub(super) fired: Vec<u32>,
+    /// Addresses that get no ticket for the moment.
+    pub(super) refused: RefusedAddresses,
+    /// Connections without a ticket whose request is waited for, to tell them why.
+    pub(super) refused_heads: Yielding,
+    /// Connections of trusted proxies without a complete head.
+    pub(super) proxy_heads: Yielding,
+    /// Kept-alive HTTP connections without a request.
+    pub(super) idle_heads: Yielding,
+    /// Somebody waits in the listener's queue.
+    pub(super) newcomers: bool,
+    pub(super) accepting: bool,
+    /// No descriptor was left: nobody is accepted until then.
+    pub(super) accept_again_at: Option<Duration>,
+    /// There may be more mail.
+    pub(super) mail_left: bool,
+    /// The server shuts down: when the last connections are ended.
+    pub(super) drain_deadline: Option<Duration>,
+    pub(super) has_ended: bool,
+    /// When the next report is sent; `None` while nothing has happened since the last one.
+    pub(super) report_at: Option<Duration>,
+    pub(super) counters: Counters,
+}
+
+impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
+    /// A shard that serves nobody yet.
+    #[must_use]
+    pub fn new(plan: Plan, sockets: S, post: P) -> Self {
+        let Plan {
+            index,
+            settings,
+            site,
+            options,
+            routing,
+            mut random,
+        } = plan;
+        let hashing = draw_hashing(&mut *random);
+        /// Heads of connections without a ticket (D43).
+        const REFUSED_HEADS_MAX: usize = 64;
+        let eighth = (options.slots_max / 8).max(1);
+        Self {
+            index,
+            now: Now::default(),
+            site,
+            sockets,
+            post,
+            protocols: Protocols {
+                signal_fish: SignalFish::new(settings, index, routing, random),
+            },
+            effects: Effects::new(options.outbound_bytes_max),
+            carried_out: Vec::new(),
+            slots: Slots::default(),
+            wheel: Wheel::new(Duration::ZERO),
+            run: VecDeque::new(),
+            due: VecDeque::new(),
+            leaving: Vec::new(),
+            buffer: vec![0; BUFFER_BYTES],
+            fired: Vec::new(),
+            refused: RefusedAddresses::new(hashing),
+            refused_heads: Yielding::new(REFUSED_HEADS_MAX),
+            proxy_heads: Yielding::new(eighth),
+            idle_heads: Yielding::new(eighth),
+            newcomers: true,
+            accepting: true,
+            accept_again_at: None,
+            mail_left: true,
+            drain_deadline: None,
+            has_ended: false,
+            report_at: None,
+            counters: Counters::default(),
+            options,
+        }
+    }
+
+    /// Its sockets.
+    pub fn sockets(&mut self) -> &mut S {
+        &mut self.sockets
+    }
+
+    /// Its post.
+    pub fn post(&mut self) -> &mut P {
+        &mut self.post
+    }
+
+    /// Signal Fish, as this shard knows it.
+    #[must_use]
+    pub fn signal_fish(&self) -> &SignalFish {
+        &self.protocols.signal_fish
+    }
+
+    /// What it counted, and what is there now.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report {
+            shard: self.index,
+            connections: self.slots.live(),
+            counters: Counters {
+                messages_out: self.effects.outboxes.messages(),
+                ..self.counters
+            },
+            signal_fish: self.protocols.signal_fish.counters(),
+            gauges: self.protocols.signal_fish.gauges(),
+        }
+    }
+
+    /// What it counted.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain_deadline.is_some()
+    }
+
+    /// Lets a connection have its turn. Whatever ends a pause calls this.
+    pub(super) fn run_soon(&mut self, slot: Slot) {
+        if let Some(connection) = self.slots.get_mut(slot)
+            && !std::mem::replace(&mut connection.queued, true)
+        {
+            self.run.push_back(slot);
+        }
+    }
+
+    /// The protocol that an open connection speaks.
+    pub(super) fn open_protocol(&self, slot: Slot) -> Option<Protocol> {
+        match self.slots.get(slot)?.phase {
+            Phase::Open(protocol) => Some(protocol),
+            _ => None,
+        }
+    }
+
+    pub(super) fn connection(&mut self, slot: Slot) -> Option<&mut Connection> {
+        self.slots.get_mut(slot)
+    }
+
+    /// Calls the protocols with a context of this connection, and carries out what they want done.
+    pub(super) fn with_protocols(&mut self, slot: Slot, call: impl FnOnce(&mut Protocols, &mut Cx<'_>)) {
+        let mut cx = Cx::new(self.now, slot, &mut self.effects);
+        call(&mut self.protocols, &mut cx);
+        self.settle();
+    }
+
+    pub(super) fn notify(&mut self, notice: Notice) {
+        self.post.request(Request::Notice(notice));
+    }
+}
+
+impl<S: Sockets, P: Post<S::Socket>> fmt::Debug for Shard<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("index", &self.index)
+            .field("connections", &self.slots.live())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("index", &self.index).finish_non_exhaustive()
+    }
+}

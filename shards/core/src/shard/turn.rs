@@ -1,0 +1,156 @@
+//! The turn: one pass over everything that a shard has to do. Its budgets stand here, side by side; what is left over makes
+//! the next turn start at once.
+
+use super::connection::Phase;
+use super::mail::{Mail, Post, Request};
+use super::state::Shard;
+use crate::Now;
+use crate::slot::Slot;
+use crate::transport::{Event, Sockets};
+use std::time::Duration;
+
+/// Pieces of mail taken in a turn.
+const MAIL_PER_TURN_MAX: usize = 64;
+/// Newcomers accepted in a turn.
+const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// Frames of one connection handled in a turn.
+pub(super) const FRAMES_PER_TURN_MAX: u32 = 32;
+/// Bytes of one connection received in a turn.
+pub(super) const BYTES_PER_TURN_MAX: usize = 64 * 1024;
+/// HTTP requests of one connection answered in a turn.
+pub(super) const REQUESTS_PER_TURN_MAX: u32 = 8;
+/// Outboxes sent in a turn.
+const SENDS_PER_TURN_MAX: usize = 1024;
+/// Period of reports while something happens.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// When a shard wants its next turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// At once: a budget was used up.
+    Now,
+    /// When something happens, and at this time at the latest.
+    At(Duration),
+    /// Never: it has ended.
+    Ended,
+}
+
+impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
+    /// One pass: mail, newcomers, what is ready, what is due, then the flush. Returns when the next one has to come.
+    pub fn turn(&mut self, now: Now) -> Next {
+        self.now = now;
+        self.counters.turns += 1;
+        let mut worked = self.read_mail();
+        worked |= self.take_events();
+        self.accept_newcomers(ACCEPTS_PER_TURN_MAX);
+        worked |= self.serve_ready();
+        worked |= self.fire_due();
+        self.send_off();
+        worked |= self.flush(SENDS_PER_TURN_MAX);
+        self.go_on_ending();
+        self.report_sometimes(worked);
+        self.next()
+    }
+
+    fn read_mail(&mut self) -> bool {
+        if !self.mail_left && !self.post.has_mail() {
+            return false;
+        }
+        self.mail_left = true;
+        for _ in 0..MAIL_PER_TURN_MAX {
+            let Some(mail) = self.post.take() else {
+                self.mail_left = false;
+                break;
+            };
+            match mail {
+                Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
+                Mail::Connection(moving) => self.arrive(*moving),
+                Mail::Drain => self.drain(),
+            }
+        }
+        true
+    }
+
+    /// Edges are only remembered here.
+    fn take_events(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.sockets.next_event() {
+            any = true;
+            match event {
+                Event::Newcomers => self.newcomers = true,
+                Event::Ready(slot, ready) => {
+                    let Some(connection) = self.slots.get_mut(slot) else {
+                        continue;
+                    };
+                    connection.readable |= ready.input;
+                    connection.ended |= ready.ended;
+                    if ready.output && std::mem::take(&mut connection.blocked) {
+                        self.due.push_back(slot);
+                    }
+                    if ready.input {
+                        self.run_soon(slot);
+                    }
+                }
+            }
+        }
+        any
+    }
+
+    /// Serves the connections that are on the run list now; who comes back on it waits for the next turn.
+    fn serve_ready(&mut self) -> bool {
+        let ready = self.run.len();
+        for _ in 0..ready {
+            let Some(slot) = self.run.pop_front() else { break };
+            if let Some(connection) = self.slots.get_mut(slot) {
+                connection.queued = false;
+                self.serve(slot);
+            }
+        }
+        ready > 0
+    }
+
+    fn serve(&mut self, slot: Slot) {
+        match self.slots.get(slot).map(|connection| &connection.phase) {
+            Some(Phase::Head(_)) => self.serve_head(slot),
+            Some(Phase::Open(protocol)) => {
+                let protocol = *protocol;
+                self.serve_open(slot, protocol);
+            }
+            Some(Phase::Closing(_)) => self.serve_closing(slot),
+            Some(Phase::Free | Phase::Ended) | None => {}
+        }
+    }
+
+    fn report_sometimes(&mut self, worked: bool) {
+        let now = self.now.monotonic;
+        if self.report_at.is_some_and(|at| at <= now) {
+            self.report_at = None;
+            let report = Box::new(self.report());
+            self.post.request(Request::Report(report));
+        } else if worked && self.report_at.is_none() {
+            self.report_at = Some(now.saturating_add(REPORT_INTERVAL));
+        }
+    }
+
+    fn next(&self) -> Next {
+        if self.has_ended {
+            return Next::Ended;
+        }
+        let more = self.mail_left
+            || !self.run.is_empty()
+            || !self.due.is_empty()
+            || self.effects.outboxes.has_fresh()
+            || (self.newcomers && self.may_accept());
+        if more {
+            return Next::Now;
+        }
+        let deadlines = [
+            self.wheel.next(),
+            self.report_at,
+            self.accept_again_at,
+            self.drain_deadline,
+            Some(self.protocols.next_due()),
+        ];
+        Next::At(deadlines.into_iter().flatten().min().unwrap_or(Duration::MAX))
+    }
+}
