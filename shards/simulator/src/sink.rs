@@ -13,7 +13,7 @@ pub(crate) type Directory = Rc<RefCell<Vec<Option<(ShardIndex, Slot)>>>>;
 
 /// The end of a client's connection: what it sends, again and again.
 #[derive(Debug, Default)]
-pub struct SinkSocket {
+pub(crate) struct SinkSocket {
     pub(crate) client: usize,
     pub(crate) input: Vec<u8>,
     /// How much of the input was received.
@@ -23,20 +23,20 @@ pub struct SinkSocket {
 
 /// The sockets of one shard.
 #[derive(Debug)]
-pub struct SinkSockets {
+pub(crate) struct SinkSockets {
     shard: ShardIndex,
     directory: Directory,
     slots: Vec<Option<SinkSocket>>,
     pub(crate) newcomers: VecDeque<(SinkSocket, IpAddr)>,
     pub(crate) events: VecDeque<Event>,
     /// Calls of send.
-    pub sends: u64,
+    pub(crate) sends: u64,
     /// Bytes sent.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Calls of any kind.
-    pub calls: u64,
+    pub(crate) calls: u64,
     /// What was sent, if it is kept.
-    pub kept: Option<Vec<u8>>,
+    pub(crate) kept: Option<Vec<u8>>,
 }
 
 impl SinkSockets {
@@ -159,7 +159,7 @@ pub(crate) struct Letters {
 
 /// The post of one shard: everything arrives at once.
 #[derive(Debug)]
-pub struct SinkPost {
+pub(crate) struct SinkPost {
     shard: ShardIndex,
     letters: Rc<RefCell<Letters>>,
 }

@@ -574,13 +574,13 @@ impl World {
         let network = self.network.borrow();
         let totals = self.admission.totals();
         let seed = self.seed;
+        if !self.mailroom.borrow().is_quiet() || !self.asks.is_empty() {
+            return;
+        }
         assert!(
             totals.connections_active <= network.open() as u64,
             "a ticket outlived its connection with seed {seed}"
         );
-        if !self.mailroom.borrow().is_quiet() || !self.asks.is_empty() {
-            return;
-        }
         let gauges = || self.all_signal_fish().map(SignalFish::gauges);
         let sessions: usize = gauges().map(|gauges| gauges.sessions).sum();
         let rooms: usize = gauges().map(|gauges| gauges.rooms).sum();

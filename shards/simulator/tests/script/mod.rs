@@ -1,11 +1,12 @@
 //! Random scripts of what clients do, over a few games, codes and names, so that they meet and clash.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
-use crate::world::{Id, World, authority, just, reconnect, say, spectate};
+use signal_fish_simulator::world::{Id, World, authority, just, reconnect, say, spectate};
 use proptest::prelude::*;
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Limits};
-use signal_fish_core::protocol::signal_fish::{Form, Settings};
+use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::ws::Kind;
 use std::time::Duration;
 
 /// Clients of a script.
@@ -180,7 +181,7 @@ impl Run {
                 name,
                 max_players,
             } => {
-                world.send(self.ids[client], crate::world::join("", NAMES[name], max_players));
+                world.send(self.ids[client], signal_fish_simulator::world::join("", NAMES[name], max_players));
             }
             Step::Leave(client) => world.send(self.ids[client], just("LeaveRoom")),
             Step::Ready(client) => world.send(self.ids[client], just("PlayerReady")),
@@ -226,7 +227,7 @@ impl Run {
             }
             // The frames of who waits are not looked at.
             Step::Oversize(client) if world.is_waiting(self.ids[client]) => {}
-            Step::Oversize(client) => world.oversize(self.ids[client], Form::Text, 70_000),
+            Step::Oversize(client) => world.oversize(self.ids[client], Kind::Text, 70_000),
             Step::Drop(client) => {
                 world.drop_client(self.ids[client]);
                 // What it was told is what somebody new may show.

@@ -1,11 +1,9 @@
 //! Life of rooms (D15, D17).
 
-mod world;
-
 use serde_json::json;
 use signal_fish_core::protocol::signal_fish::Settings;
 use std::time::Duration;
-use world::{World, just, say, spectate};
+use signal_fish_simulator::world::{World, just, say, spectate};
 
 fn settings() -> Settings {
     Settings {
@@ -29,9 +27,9 @@ fn an_empty_room_stands_for_a_while_from_becoming_empty() {
     assert_eq!(world.clients[room[0]].room_id, first);
     world.send(room[0], just("LeaveRoom"));
     world.advance(Duration::from_secs(9));
-    assert_eq!(world.engines[0].gauges().rooms, 1);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 1);
     world.advance(Duration::from_secs(2));
-    assert_eq!(world.engines[0].gauges().rooms, 0);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 0);
     world.join(room[0], "ROOM42", "a", 2);
     assert_ne!(world.clients[room[0]].room_id, first);
 }
@@ -44,7 +42,7 @@ fn spectators_do_not_keep_a_room() {
     world.send(s, spectate("ROOM42", "s"));
     world.send(room[0], just("LeaveRoom"));
     world.advance(Duration::from_secs(12));
-    assert_eq!(world.engines[0].gauges().rooms, 0);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 0);
 }
 
 #[test]
@@ -81,7 +79,7 @@ fn a_room_with_traffic_lives_however_old_it_is() {
         world.advance(Duration::from_secs(15));
         world.send(room[0], say(json!(1)));
     }
-    assert_eq!(world.engines[0].gauges().rooms, 1);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 1);
 }
 
 #[test]
@@ -92,9 +90,9 @@ fn a_started_game_that_everybody_left_is_over_at_once() {
         world.send(*id, just("PlayerReady"));
     }
     world.send(room[0], just("LeaveRoom"));
-    assert_eq!(world.engines[0].gauges().rooms, 1);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 1);
     world.send(room[1], just("LeaveRoom"));
-    assert_eq!(world.engines[0].gauges().rooms, 0);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 0);
     assert_eq!(world.admission.totals().rooms_active, 0);
 }
 
@@ -107,5 +105,5 @@ fn with_no_timeout_an_empty_room_ends_at_the_next_sweep() {
     let room = world.room(&["a"], 2);
     world.send(room[0], just("LeaveRoom"));
     world.advance(Duration::from_secs(2));
-    assert_eq!(world.engines[0].gauges().rooms, 0);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 0);
 }

@@ -1,11 +1,9 @@
 //! Liveness (D24) and invalid messages in a row (D41).
 
-mod world;
-
 use serde_json::json;
 use signal_fish_core::protocol::signal_fish::Settings;
 use std::time::Duration;
-use world::{Got, World, error, just, player_left, say};
+use signal_fish_simulator::world::{Got, World, error, just, player_left, say};
 
 fn pings(world: &World, id: usize) -> usize {
     world.clients[id].got.iter().filter(|got| **got == Got::Ping).count()
@@ -69,7 +67,7 @@ fn too_much_nonsense_in_a_row_ends_a_session() {
     world.skip();
     world.send_text(a, "nonsense");
     world.send_binary(a, &[1]);
-    world.oversize(a, signal_fish_core::protocol::signal_fish::Form::Text, 70_000);
+    world.oversize(a, signal_fish_core::ws::Kind::Text, 70_000);
     world.skip();
     world.send_text(a, "nonsense");
     let told = error("Too many invalid messages", "INVALID_INPUT");
@@ -94,5 +92,5 @@ fn without_a_bound_nonsense_is_only_answered() {
     world.skip();
     world.send_text(a, r#"{"data":null,"extra":1,"type":"Ping"}"#);
     world.expect(a, json!([just("Pong")]));
-    assert_eq!(world.engines[0].counters().invalid_messages, 5_006);
+    assert_eq!(world.signal_fish(0).counters().invalid_messages, 5_006);
 }
