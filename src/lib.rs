@@ -1,4 +1,4 @@
-//! The process around the shards: configuration, HTTP, the control plane, and the embedding API.
+//! The process around the shards: configuration, the table of paths, the control plane, and the embedding API.
 //!
 //! ```no_run
 //! use signal_fish_server::{Config, Server};
@@ -14,10 +14,9 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod host;
-pub mod http;
-pub mod listener;
 pub mod logging;
 mod server;
+mod site;
 
 pub use config::Config;
 pub use server::{Server, ServerHandle, StartError};

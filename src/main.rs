@@ -59,10 +59,10 @@ fn serve(loaded: &Loaded) -> Result<(), String> {
         Ok(totals) => tracing::info!(
             connections = totals.admission.connections_total,
             rooms = totals.admission.rooms_opened_total,
-            messages_out = totals.sum(|shard| shard.runtime.messages_out),
-            bytes_out = totals.sum(|shard| shard.runtime.bytes_out),
-            sends = totals.sum(|shard| shard.runtime.sends),
-            receives = totals.sum(|shard| shard.runtime.receives),
+            messages_out = totals.sum(|shard| shard.counters.messages_out),
+            bytes_out = totals.sum(|shard| shard.counters.bytes_out),
+            sends = totals.sum(|shard| shard.counters.sends),
+            receives = totals.sum(|shard| shard.counters.receives),
             "ended"
         ),
         Err(error) => tracing::error!(%error, "ended"),

@@ -1,26 +1,25 @@
 //! The embedding API: start a server, ask it for its address, shut it down.
 
 use crate::Config;
-use crate::control::{ControlPlane, Totals};
-use crate::http::Origins;
-use crate::listener::{HttpAcceptor, TrustedProxies};
+use crate::control::{ControlPlane, Message, Totals};
+use crate::site;
 use crossbeam_channel::{Sender, bounded, unbounded};
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
+use signal_fish_core::ShardIndex;
 use signal_fish_core::admission::Admission;
-use signal_fish_core::protocol::signal_fish::{Engine, Routing, ShardIndex};
+use signal_fish_core::entry::{Routing, draw_hashing};
+use signal_fish_core::http::Routes;
+use signal_fish_core::protocol::Protocol;
+use signal_fish_core::shard::{Options, Plan};
 use signal_fish_core::ws;
-use signal_fish_runtime::{
-    Batching, Mail, Mailbox, Options, Request, ShardPlan, ShardThread, listen, listen_again, mailbox,
-};
+use signal_fish_runtime::{Mail, Mailbox, ShardThread, Surroundings, listen, listen_again, mailbox};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-/// Time for an HTTP head (D39).
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest message that is discarded rather than refused with 1009 (D10).
 const DISCARD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Connections of a shard that may be on their way in or out beside those that admission counts.
@@ -36,7 +35,7 @@ pub struct ServerHandle {
     address: SocketAddr,
     cpus: Vec<Option<usize>>,
     mailboxes: Arc<[Mailbox]>,
-    control: Sender<Request>,
+    control: Sender<Message>,
     totals: Arc<Mutex<Totals>>,
     shards: Vec<ShardThread>,
     control_thread: JoinHandle<()>,
@@ -79,6 +78,14 @@ impl Server {
     /// # Errors
     /// A [`StartError`]; nothing of the server is left running then.
     pub fn start(config: &Config) -> Result<ServerHandle, StartError> {
+        Self::start_with_routes(config, site::routes())
+    }
+
+    /// As [`Self::start`], with another table of paths.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with_routes(config: &Config, routes: Routes<Protocol>) -> Result<ServerHandle, StartError> {
         let cpus = choose_cpus(config)?;
         let count = cpus.len();
         if config.shards.pin && cpus.contains(&None) {
@@ -96,18 +103,20 @@ impl Server {
 
         let limits = config.admission_limits();
         let connections_max = limits.connections_max;
-        let (control, requests) = unbounded();
-        let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..count)
+        let (control, messages) = unbounded();
+        let boxes: Vec<_> = (0..count)
             .map(|_| mailbox(connections_max + SLOTS_SPARE + count))
-            .unzip();
+            .collect::<io::Result<_>>()
+            .map_err(StartError::Shard)?;
+        let (mailboxes, inboxes): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
 
         let plane = ControlPlane::new(
-            Admission::new(limits, routing.hashing()),
+            Admission::new(limits, draw_hashing(&mut random)),
             Arc::clone(&mailboxes),
-            requests,
+            messages,
             start,
             Arc::clone(&totals),
         );
@@ -128,27 +137,25 @@ impl Server {
         let (started, starts) = bounded(count);
         let options = options(config, connections_max);
         let settings = Arc::new(config.engine_settings());
-        let acceptor = HttpAcceptor {
-            origins: Arc::new(Origins::parse(&config.security.cors_origins)),
-            trusted_proxies: Arc::new(TrustedProxies::new(config.security.trusted_proxies.clone())),
-        };
+        let site = Arc::new(site::site(config, routes));
         for ((at, inbox), (listener, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
-            let index = ShardIndex(shard_count(at));
-            let plan = ShardPlan {
-                index,
+            let plan = Plan {
+                index: ShardIndex(shard_count(at)),
+                settings: Arc::clone(&settings),
+                site: Arc::clone(&site),
+                options: options.clone(),
+                routing: routing.clone(),
+                random: Box::new(StdRng::from_rng(&mut random)),
+            };
+            let surroundings = Surroundings {
                 cpu,
                 listener,
                 inbox,
                 mailboxes: Arc::clone(&handle.mailboxes),
                 control: handle.control.clone(),
-                options: options.clone(),
                 start,
             };
-            let settings = Arc::clone(&settings);
-            let acceptor = acceptor.clone();
-            let random = StdRng::from_rng(&mut random);
-            let make = move || (Engine::new(settings, index, routing, Box::new(random)), acceptor);
-            match plan.spawn(make, started.clone()) {
+            match ShardThread::spawn(plan, surroundings, started.clone()) {
                 Ok(shard) => handle.shards.push(shard),
                 Err(error) => return Err(handle.give_up(error)),
             }
@@ -213,7 +220,7 @@ impl ServerHandle {
         for shard in self.shards {
             result = result.and(shard.join());
         }
-        let _ = self.control.send(Request::Stop);
+        let _ = self.control.send(Message::Stop);
         if self.control_thread.join().is_err() {
             result = result.and(Err(io::Error::other("the control plane panicked")));
         }
@@ -236,13 +243,12 @@ fn options(config: &Config, connections_max: usize) -> Options {
             discard_bytes_max: DISCARD_BYTES_MAX,
         },
         outbound_bytes_max: config.websocket.max_outbound_bytes,
-        batching: config.websocket.enable_batching.then_some(Batching {
-            messages_max: u32::try_from(config.websocket.batch_size).unwrap_or(u32::MAX),
-            interval: config.websocket.batch_interval,
-        }),
-        head_timeout: HEAD_TIMEOUT,
+        batching: config.websocket.enable_batching,
+        message_timeout: config.websocket.message_timeout,
+        ping_timeout: config.server.ping_timeout,
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
         slots_max: connections_max + SLOTS_SPARE,
+        ..Options::default()
     }
 }
 

@@ -312,7 +312,6 @@ impl Config {
             default_max_players: server.default_max_players,
             max_players_limit: protocol.max_players_limit,
             max_spectators_per_room: server.max_spectators_per_room,
-            ping_timeout: server.ping_timeout,
             room_cleanup_interval: server.room_cleanup_interval,
             empty_room_timeout: server.empty_room_timeout,
             inactive_room_timeout: server.inactive_room_timeout,

@@ -7,21 +7,35 @@ pub use totals::Totals;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
-use signal_fish_core::protocol::signal_fish::{ShardIndex, Slot};
-use signal_fish_runtime::{Mail, Mailbox, Request};
+use signal_fish_core::shard::Request;
+use signal_fish_core::{ShardIndex, Slot};
+use signal_fish_runtime::{Mail, Mailbox};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often windows that are over are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the clocks of the shards are looked at.
-const WATCH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What the control plane is told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// By a shard.
+    Request(Request),
+    /// By the server: the last shard has ended.
+    Stop,
+}
+
+impl From<Request> for Message {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
 
 /// The control plane's state, owned by its thread.
 pub(crate) struct ControlPlane {
     admission: Admission,
     mailboxes: Arc<[Mailbox]>,
-    requests: Receiver<Request>,
+    messages: Receiver<Message>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
 }
@@ -30,43 +44,44 @@ impl ControlPlane {
     pub(crate) fn new(
         admission: Admission,
         mailboxes: Arc<[Mailbox]>,
-        requests: Receiver<Request>,
+        messages: Receiver<Message>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
         Self {
             admission,
             mailboxes,
-            requests,
+            messages,
             start,
             totals,
         }
     }
 
-    /// Serves until [`Request::Stop`].
+    /// Serves until [`Message::Stop`].
     pub(crate) fn run(mut self) {
         let mut next_sweep = self.start.elapsed() + SWEEP_INTERVAL;
-        let mut next_watch = self.start.elapsed() + WATCH_INTERVAL;
         loop {
             let now = self.start.elapsed();
-            if now >= next_watch {
-                self.mailboxes.iter().for_each(|mailbox| mailbox.wake_if_overdue(now));
-                next_watch = now + WATCH_INTERVAL;
-            }
             if now >= next_sweep {
                 self.admission.sweep(now);
                 self.publish();
                 next_sweep = now + SWEEP_INTERVAL;
             }
-            match self.requests.recv_timeout(next_watch.saturating_sub(now)) {
-                Ok(Request::Ask { shard, slot, ask }) => self.answer(shard, slot, ask),
-                Ok(Request::Notice(notice)) => self.admission.give_back(notice),
-                Ok(Request::Report(report)) => self.totals().record(*report),
+            match self.messages.recv_timeout(next_sweep.saturating_sub(now)) {
+                Ok(Message::Request(request)) => self.handle(request),
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.publish();
+    }
+
+    fn handle(&mut self, request: Request) {
+        match request {
+            Request::Ask { shard, slot, ask } => self.answer(shard, slot, ask),
+            Request::Notice(notice) => self.admission.give_back(notice),
+            Request::Report(report) => self.totals().record(*report),
+        }
     }
 
     fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {

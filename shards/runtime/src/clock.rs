@@ -1,5 +1,7 @@
+//! The clocks of the process.
+
 use signal_fish_core::Now;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Both clocks of the process; every shard reads the same start, so that a moving session keeps its deadlines.
 #[derive(Debug, Clone, Copy)]
@@ -14,11 +16,15 @@ impl Clock {
 
     pub(crate) fn read(&self) -> Now {
         Now {
-            monotonic: self.start.elapsed(),
+            monotonic: self.monotonic(),
             // A clock before 1970 shows as 1970: timestamps are only ever displayed.
             unix: SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .unwrap_or_default(),
         }
+    }
+
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.start.elapsed()
     }
 }

@@ -1,29 +1,21 @@
-//! The runtime: one glommio executor per shard, with its sockets, its slots and the one engine that it drives.
+//! The runtime: one pinned thread per shard, with its sockets and its mailbox.
 //!
 //! A shard shares nothing with other shards but mailboxes. **On the path of a relayed message there is no lock, no channel
-//! and no atomic that another core writes**: bytes are received, decoded, handed to the [`Handler`], appended to outboxes
-//! and sent, all on the thread that owns the room.
+//! and no atomic that another core writes**, but for one relaxed load per turn: the bell of the mailbox.
 //!
-//! The process around the shards provides an [`Acceptor`] (HTTP and the upgrade) and starts one [`ShardPlan`] per core.
+//! The process around the shards opens the listeners with [`listen`] and [`listen_again`], makes a [`mailbox`] per shard and
+//! starts one [`ShardThread`] per core.
+#![forbid(unsafe_code)]
 
-mod batches;
+mod bell;
 mod clock;
-mod connection;
-mod flusher;
-mod handler;
-mod handoff;
-mod incoming;
+mod listen;
 mod mailbox;
-mod outbox;
-mod readiness;
-mod shard;
-mod socket;
-mod table;
-mod timers;
+mod post;
+mod sockets;
+mod thread;
+mod warnings;
 
-pub use handler::Handler;
-pub use incoming::{Acceptor, Hint, Incoming, ReadError, Upgraded};
-pub use mailbox::{Inbox, Mail, Mailbox, Request, mailbox};
-pub use shard::{Batching, Options, ShardPlan, ShardReport, ShardThread};
-pub use socket::{listen, listen_again};
-pub use table::Table;
+pub use listen::{listen, listen_again};
+pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
+pub use thread::{ShardThread, Surroundings};

@@ -12,16 +12,17 @@
 //! * Every shard of a process measures [`Now::monotonic`] from the same start, because sessions take their times along.
 
 mod echo;
+mod event;
 pub mod signal_fish;
 
+pub use event::{Message, Opening, Trouble};
+
 use crate::Now;
-use crate::admission::{Notice, Refusal, Verdict};
+use crate::admission::{Notice, Verdict};
 use crate::effects::{Cx, Effects};
 use crate::slot::{ShardIndex, Slot};
-use crate::ws::{Kind, Violation};
 use echo::Echo;
 use signal_fish::SignalFish;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Names a protocol.
@@ -31,42 +32,6 @@ pub enum Protocol {
     SignalFish,
     /// Sends every message back; for conformance suites.
     Echo,
-}
-
-/// How a connection came.
-#[derive(Debug, Clone)]
-pub struct Opening {
-    /// Address of the client, proxies taken into account (D23).
-    pub client: IpAddr,
-    /// Query of the URL.
-    pub query: Option<Box<str>>,
-}
-
-/// A message of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Message<'a> {
-    /// Text.
-    Text(&'a str),
-    /// Binary.
-    Binary(&'a [u8]),
-    /// One over `security.max_message_size`, which was discarded (D10).
-    Oversize {
-        /// Text or binary.
-        kind: Kind,
-        /// Bytes of payload.
-        length: u64,
-    },
-}
-
-/// Why the shard is about to close a connection; the protocol may tell its client first (D9).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
-    /// The connection gets no ticket. It has no session.
-    Refused(Refusal),
-    /// The client broke RFC 6455.
-    Violation(Violation),
-    /// A message was not complete in time (D24).
-    MessageTimeout,
 }
 
 /// A session on its way to another shard.
@@ -162,7 +127,10 @@ impl Protocols {
     /// Takes out the session of a connection that moves.
     pub fn depart(&mut self, protocol: Protocol, slot: Slot) -> Option<Session> {
         match protocol {
-            Protocol::SignalFish => self.signal_fish.depart(slot).map(Session::SignalFish),
+            Protocol::SignalFish => {
+                let session = self.signal_fish.depart(slot)?;
+                Some(Session::SignalFish(Box::new(session)))
+            }
             Protocol::Echo => None,
         }
     }
@@ -170,7 +138,7 @@ impl Protocols {
     /// A connection arrived from another shard.
     pub fn arrived(&mut self, cx: &mut Cx<'_>, session: Session) {
         match session {
-            Session::SignalFish(session) => self.signal_fish.arrived(cx, session),
+            Session::SignalFish(session) => self.signal_fish.arrived(cx, *session),
         }
     }
 
@@ -187,8 +155,8 @@ impl Protocols {
 
     /// The server shuts down: all sessions and rooms are forgotten, everything that was granted to rooms goes back.
     /// Nobody is told who left. The shard closes the connections.
-    pub fn drain(&mut self, now: Now, fx: &mut Effects) {
-        self.signal_fish.drain(now, fx);
+    pub fn drain(&mut self, fx: &mut Effects) {
+        self.signal_fish.drain(fx);
     }
 }
 

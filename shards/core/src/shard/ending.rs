@@ -128,9 +128,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if self.is_draining() {
             return;
         }
-        let now = self.now;
-        self.drain_deadline = Some(now.monotonic.saturating_add(self.options.drain_timeout));
-        self.protocols.drain(now, &mut self.effects);
+        self.drain_deadline = Some(self.now.monotonic.saturating_add(self.options.drain_timeout));
+        self.protocols.drain(&mut self.effects);
         self.settle();
         for index in 0..self.slots.places() {
             let Some(slot) = self.slots.at(index) else { continue };

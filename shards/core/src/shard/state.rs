@@ -1,6 +1,6 @@
 //! A shard: everything it owns. What it does with it stands in the files beside this one, by topic.
 
-use super::connection::{Connection, Phase};
+use super::connection::Phase;
 use super::mail::{Post, Request};
 use super::options::Options;
 use super::refused::RefusedAddresses;
@@ -195,10 +195,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Phase::Open(protocol) => Some(protocol),
             _ => None,
         }
-    }
-
-    pub(super) fn connection(&mut self, slot: Slot) -> Option<&mut Connection> {
-        self.slots.get_mut(slot)
     }
 
     /// Calls the protocols with a context of this connection, and carries out what they want done.

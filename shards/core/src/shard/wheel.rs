@@ -9,7 +9,7 @@ const TICK_NANOS: u128 = 16_000_000;
 const DIGIT_BITS: u32 = 6;
 const DIGITS: usize = 1 << DIGIT_BITS;
 /// Levels. The last one reaches 74 hours; what is due later is looked at then and put back.
-const LEVELS: usize = 4;
+const LEVELS: u8 = 4;
 /// No node, and the place of a node that waits for nothing.
 const NONE: u32 = u32::MAX;
 
@@ -18,7 +18,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Wheel {
     /// The tick that has passed.
     now: u64,
-    levels: [Level; LEVELS],
+    levels: [Level; LEVELS as usize],
     nodes: Vec<Node>,
 }
 
@@ -55,7 +55,7 @@ impl Wheel {
         };
         Self {
             now: passed(now),
-            levels: [level; LEVELS],
+            levels: [level; LEVELS as usize],
             nodes: Vec::new(),
         }
     }
@@ -130,15 +130,13 @@ impl Wheel {
     /// Puts a node that is in no list where it belongs.
     fn insert(&mut self, key: u32, at: u64) {
         // The highest digit in which it differs from now names the level.
-        let differing = (at ^ self.now) | 1;
-        let level = ((u64::BITS - 1 - differing.leading_zeros()) / DIGIT_BITS).min(LEVELS as u32 - 1);
+        let differing = at ^ self.now;
+        let level = (1..LEVELS).rev().find(|level| differing >> bits(*level) != 0).unwrap_or(0);
         // What is too far away for the last level waits there for almost a lap.
-        let reach = 1_u64 << (DIGIT_BITS * LEVELS as u32);
-        let shown = at.min(self.now + reach - 1);
+        let shown = at.min(self.now + (1 << bits(LEVELS)) - 1);
         let digit = digit(shown, level);
-        let (level, place) = (level as usize, (level as u8, digit as u8));
-        let list = &mut self.levels[level];
-        let head = std::mem::replace(&mut list.heads[digit], key);
+        let list = &mut self.levels[usize::from(level)];
+        let head = std::mem::replace(&mut list.heads[usize::from(digit)], key);
         list.occupied |= 1 << digit;
         if let Some(head) = self.nodes.get_mut(head as usize) {
             head.previous = key;
@@ -148,30 +146,36 @@ impl Wheel {
                 at,
                 next: head,
                 previous: NONE,
-                place: Some(place),
+                place: Some((level, digit)),
             };
         }
     }
 
     /// The next list that has to be looked at: when, and which. Lists of a lower level come before those of a higher one.
     fn next_list(&self) -> Option<(u64, usize, usize)> {
-        (0_u32..).zip(&self.levels).find_map(|(number, level)| {
+        (0..).zip(&self.levels).find_map(|(number, level)| {
             if level.occupied == 0 {
                 return None;
             }
-            let here = digit(self.now, number) as u32;
+            let here = u32::from(digit(self.now, number));
             let ahead = level.occupied.rotate_right(here).trailing_zeros();
-            let bits = DIGIT_BITS * number;
-            let start = (self.now >> bits) + u64::from(ahead);
+            let start = (self.now >> bits(number)) + u64::from(ahead);
             let list = (here + ahead) as usize % DIGITS;
-            Some((start << bits, number as usize, list))
+            Some((start << bits(number), usize::from(number), list))
         })
     }
 }
 
 /// The digit of `tick` that a level sorts by.
-fn digit(tick: u64, level: u32) -> usize {
-    ((tick >> (DIGIT_BITS * level)) & (DIGITS as u64 - 1)) as usize
+fn digit(tick: u64, level: u8) -> u8 {
+    const MASK: u8 = (1 << DIGIT_BITS) - 1;
+    let [lowest, ..] = (tick >> bits(level)).to_le_bytes();
+    lowest & MASK
+}
+
+/// Bits of a tick below those that a level sorts by.
+fn bits(level: u8) -> u32 {
+    DIGIT_BITS * u32::from(level)
 }
 
 /// The last tick that is over.

@@ -1,7 +1,7 @@
 //! A protocol that sends every message back: what conformance suites of WebSocket talk to. No path leads to it unless an
 //! embedding program says so.
 
-use super::Message;
+use super::event::Message;
 use crate::effects::Cx;
 use crate::ws::Kind;
 

@@ -1,29 +1,35 @@
-//! `Authenticate`: the app, the SDK gate, the form of game data (spec 2.3 to 2.5, D3, D4).
+//! `Authenticate`: the app, the SDK gate, the form of game data (protocol 2.3 to 2.5, D3, D4).
 
-use super::session::Introduction;
-use super::{Effects, Engine, Failure, Pending, Settings, Slot, give_back};
-use crate::Now;
-use crate::admission::{AppIndex, Ask, Verdict};
-use crate::protocol::signal_fish::wire::{
-    Authenticate, ErrorCode, GameDataFormat, PlayerNameRules, ProtocolInfo, RateLimits, ServerMessage,
-};
+use super::dialect::{JSON, MESSAGE_PACK};
+use super::failure::Failure;
+use super::pending::{Introduction, Wanted, Wish};
+use super::settings::Settings;
+use super::state::SignalFish;
+use super::tell::{self, tell};
+use super::wire::{Authenticate, ErrorCode, GameDataFormat, PlayerNameRules, ProtocolInfo, RateLimits, ServerMessage};
+use crate::admission::{AppIndex, Ask};
+use crate::effects::Cx;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Longest platform or version that is kept, in bytes.
 const INTRODUCTION_BYTES_MAX: usize = 128;
 
-impl Engine {
-    pub(super) fn authenticate<E: Effects>(&mut self, now: Now, slot: Slot, message: &Authenticate<'_>, fx: &mut E) {
-        let Some(session) = self.sessions.get(slot) else { return };
-        if let Some(introduction) = session.client.introduced.clone() {
-            return self.welcome(slot, &introduction, fx);
+impl SignalFish {
+    /// # Errors
+    /// Why the message is invalid.
+    pub(super) fn authenticate(&mut self, cx: &mut Cx<'_>, message: &Authenticate<'_>) -> Result<(), Failure> {
+        let Some(session) = self.sessions.get(cx.slot) else {
+            return Ok(());
+        };
+        if session.introduction.is_some() {
+            self.welcome(cx);
+            return Ok(());
         }
-        let told = [&message.platform, &message.sdk_version];
-        if told
-            .iter()
-            .any(|text| text.as_ref().is_some_and(|text| text.len() > INTRODUCTION_BYTES_MAX))
-        {
-            return self.invalid(now, slot, "Invalid client message", fx);
+        let too_long =
+            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| text.len() > INTRODUCTION_BYTES_MAX);
+        if too_long(&message.platform) || too_long(&message.sdk_version) {
+            return Err(Failure::invalid("Invalid client message"));
         }
         let introduction = Introduction {
             platform: message.platform.as_deref().map(Into::into),
@@ -31,94 +37,63 @@ impl Engine {
             format: message.game_data_format,
         };
         if !self.settings.require_auth {
-            return self.introduce(slot, None, introduction, fx);
+            self.introduce(cx, None, introduction);
+        } else if let Some(&app) = self.apps.get(&*message.app_id) {
+            self.ask_leave(cx, Wish::Authenticate(app, introduction), Ask::Authenticate { app });
+        } else {
+            let failure = Failure::new("InvalidAppId", ErrorCode::InvalidAppId);
+            self.fail(cx, Wanted::App, failure);
         }
-        match self.apps.get(&*message.app_id) {
-            Some(app) => {
-                let app = *app;
-                self.ask(
-                    slot,
-                    Pending::Authenticate(app, introduction),
-                    Ask::Authenticate { app },
-                    fx,
-                );
-            }
-            None => {
-                let failure = Failure::new("InvalidAppId", ErrorCode::InvalidAppId);
-                self.authentication_failed(slot, failure, fx);
-                self.close(now, slot, "authentication failed", fx);
-            }
-        }
-    }
-
-    pub(super) fn authenticate_decided<E: Effects>(
-        &mut self,
-        now: Now,
-        slot: Slot,
-        app: AppIndex,
-        introduction: Introduction,
-        verdict: Verdict,
-        fx: &mut E,
-    ) {
-        let failure = match verdict {
-            Verdict::Admitted => return self.introduce(slot, Some(app), introduction, fx),
-            Verdict::Refused(refusal) => Failure::refused(refusal, ""),
-            other => {
-                give_back(other, fx);
-                Failure::internal()
-            }
-        };
-        self.authentication_failed(slot, failure, fx);
-        self.close(now, slot, "authentication failed", fx);
+        Ok(())
     }
 
     /// The app is accepted; platform and version come next, and who fails there may try again.
-    fn introduce<E: Effects>(&mut self, slot: Slot, app: Option<AppIndex>, introduction: Introduction, fx: &mut E) {
+    pub(super) fn introduce(&mut self, cx: &mut Cx<'_>, app: Option<AppIndex>, introduction: Introduction) {
         if let Err(text) = check_sdk(&self.settings, &introduction) {
             let failure = Failure::new(text, ErrorCode::SdkVersionUnsupported);
-            return self.authentication_failed(slot, failure, fx);
+            return self.authentication_failed(cx, failure);
         }
         let asked = introduction.format.unwrap_or(GameDataFormat::Json);
         let offered = formats(&self.settings);
-        let format = if offered.contains(&asked) {
-            asked
-        } else {
-            GameDataFormat::Json
-        };
-        if format != asked {
-            let offered: Vec<_> = offered.iter().map(|format| format!("{format:?}")).collect();
+        if !offered.contains(&asked) {
+            let offered: Vec<_> = offered.iter().copied().map(format_name).collect();
             let text = format!(
-                "Requested game data format {asked:?} is not supported. Server supports: {}. Falling back to JSON.",
+                "Requested game data format {} is not supported. Server supports: {}. Falling back to JSON.",
+                format_name(asked),
                 offered.join(", ")
             );
-            self.outbound
-                .error(slot, text, ErrorCode::UnsupportedGameDataFormat, fx);
+            tell::error(cx, text, ErrorCode::UnsupportedGameDataFormat);
         }
-        let Some(session) = self.sessions.get_mut(slot) else {
+        let dialect = match asked {
+            GameDataFormat::MessagePack if offered.contains(&asked) => MESSAGE_PACK,
+            _ => JSON,
+        };
+        let Some(session) = self.sessions.get_mut(cx.slot) else {
             return;
         };
-        session.client.authenticated = true;
-        session.client.app = app;
-        session.client.format = format;
-        session.client.introduced = Some(Box::new(introduction.clone()));
+        session.authenticate_until = None;
+        session.app = app;
+        session.dialect = dialect;
+        session.introduction = Some(Box::new(introduction));
         // With authentication off a member may say this when it is in a room already.
         if let Some(room) = session.membership.room()
             && let Some(room) = self.rooms.get_mut(room)
         {
-            room.set_message_pack(session.client.player_id, format == GameDataFormat::MessagePack);
+            room.set_dialect(session.player_id, dialect);
         }
-        self.outbound.counters.authentications += 1;
-        self.welcome(slot, &introduction, fx);
+        self.counters.authentications += 1;
+        self.welcome(cx);
     }
 
     /// `Authenticated`, then `ProtocolInfo`.
-    fn welcome<E: Effects>(&mut self, slot: Slot, introduction: &Introduction, fx: &mut E) {
-        let Some(session) = self.sessions.get(slot) else { return };
-        let app = session
-            .client
-            .app
-            .and_then(|app| self.settings.apps.get(app.0 as usize));
-        let (app_name, rate_limits) = match app {
+    fn welcome(&self, cx: &mut Cx<'_>) {
+        let Some(session) = self.sessions.get(cx.slot) else {
+            return;
+        };
+        let Some(introduction) = &session.introduction else {
+            return;
+        };
+        let (app_name, rate_limits) = match self.settings.app(session.app) {
             Some(app) => (app.app_name.as_str(), rate_limits(app.rate_limit_per_minute)),
             None => ("default", OPEN_RATE_LIMITS),
         };
@@ -126,19 +101,18 @@ impl Engine {
             app_name: Cow::Borrowed(app_name),
             rate_limits,
         };
-        self.outbound.tell(slot, &authenticated, fx);
+        tell(cx, &authenticated);
         let info = protocol_info(&self.settings, introduction);
-        self.outbound
-            .tell(slot, &ServerMessage::ProtocolInfo(Box::new(info)), fx);
+        tell(cx, &ServerMessage::ProtocolInfo(Box::new(info)));
     }
 
-    fn authentication_failed<E: Effects>(&mut self, slot: Slot, failure: Failure, fx: &mut E) {
-        self.outbound.counters.authentications_failed += 1;
+    pub(super) fn authentication_failed(&mut self, cx: &mut Cx<'_>, failure: Failure) {
+        self.counters.authentications_failed += 1;
         let failed = ServerMessage::AuthenticationError {
             error: failure.reason,
             error_code: failure.code,
         };
-        self.outbound.tell(slot, &failed, fx);
+        tell(cx, &failed);
     }
 }
 
@@ -149,7 +123,7 @@ const OPEN_RATE_LIMITS: RateLimits = RateLimits {
     per_day: 100_000,
 };
 
-/// The advisory limits of an app (spec 9).
+/// The advisory limits of an app (protocol 9).
 fn rate_limits(per_minute: Option<u32>) -> RateLimits {
     let per_minute = per_minute.unwrap_or(1_000);
     RateLimits {
@@ -167,7 +141,16 @@ fn formats(settings: &Settings) -> &'static [GameDataFormat] {
     }
 }
 
-/// The SDK gate (spec 2.4); off by default (D4).
+/// A form of game data in texts for people.
+fn format_name(format: GameDataFormat) -> &'static str {
+    match format {
+        GameDataFormat::Json => "Json",
+        GameDataFormat::MessagePack => "MessagePack",
+        GameDataFormat::Rkyv => "Rkyv",
+    }
+}
+
+/// The SDK gate (protocol 2.4); off by default (D4).
 fn check_sdk(settings: &Settings, introduction: &Introduction) -> Result<(), String> {
     let gate = &settings.sdk_compatibility;
     if !gate.enforce {
@@ -197,7 +180,7 @@ fn protocol_info<'a>(settings: &'a Settings, introduction: &'a Introduction) -> 
     let gate = &settings.sdk_compatibility;
     let platform = introduction.platform.as_deref().map(str::to_ascii_lowercase);
     let platform = platform.as_deref().unwrap_or_default();
-    let version = |versions: &std::collections::BTreeMap<String, semver::Version>| {
+    let version = |versions: &BTreeMap<String, semver::Version>| {
         versions.get(platform).map(|version| Cow::Owned(version.to_string()))
     };
     let mut capabilities: Vec<Cow<'a, str>> = Vec::new();

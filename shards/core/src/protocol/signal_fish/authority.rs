@@ -1,22 +1,24 @@
-//! Authority is asked for and released (spec 6, D6).
+//! Authority is asked for and released (protocol 6, D6).
 
-use super::{Effects, Engine, Slot};
-use crate::protocol::signal_fish::wire::{AuthorityRequest, ErrorCode, ServerMessage};
+use super::state::SignalFish;
+use super::tell::tell;
+use super::wire::{AuthorityRequest, ErrorCode, ServerMessage};
+use crate::effects::Cx;
 use std::borrow::Cow;
 
-impl Engine {
-    pub(super) fn authority_request<E: Effects>(&mut self, slot: Slot, message: AuthorityRequest, fx: &mut E) {
-        let Some((player, handle)) = self.player_at(slot) else {
+impl SignalFish {
+    pub(super) fn authority_request(&mut self, cx: &mut Cx<'_>, message: AuthorityRequest) {
+        let Some((player, handle)) = self.sessions.player(cx.slot) else {
             let denied = response(Some(("Not in a room", ErrorCode::NotInRoom)));
-            return self.outbound.tell(slot, &denied, fx);
+            return tell(cx, &denied);
         };
         let Some(room) = self.rooms.get_mut(handle) else { return };
         match room.request_authority(player, message.become_authority) {
             Ok(()) => {
-                self.outbound.tell(slot, &response(None), fx);
-                self.outbound.authority_changed(room, None, fx);
+                tell(cx, &response(None));
+                self.authority_changed(cx.fx, handle, None);
             }
-            Err(denied) => self.outbound.tell(slot, &response(Some(denied.reason())), fx),
+            Err(denied) => tell(cx, &response(Some(denied.reason()))),
         }
     }
 }

@@ -1,185 +1,136 @@
-//! Sessions begin and end.
+//! Sessions begin, are told why their connection ends, and end.
 
-use super::session::Client;
-use super::{
-    CloseReason, Effects, Engine, Failure, Membership, MovingSession, Operation, Pending, Session, ShardIndex, Slot,
-    give_back,
-};
-use crate::Now;
-use crate::admission::{Ask, Notice, Verdict};
-use crate::protocol::signal_fish::wire::{GameDataFormat, GameName, PlayerId, RoomCode};
-use rand::Rng;
-use std::net::IpAddr;
+use super::super::event::{Opening, Trouble};
+use super::dialect::JSON;
+use super::failure::Failure;
+use super::room::key;
+use super::session::{Membership, Session};
+use super::state::SignalFish;
+use super::tell;
+use super::wire::{ErrorCode, GameName, RoomCode};
+use crate::admission::Notice;
+use crate::effects::{Cx, Effects};
+use crate::slot::ShardIndex;
+use crate::ws::Violation;
+use std::borrow::Cow;
 
-impl Engine {
-    /// A WebSocket connection was upgraded; admission is asked for its ticket first.
-    ///
-    /// `hint` is `(game_name, room_code)` of the URL: the session may be handed off to the shard of that room at once.
-    pub fn connected<E: Effects>(&mut self, now: Now, slot: Slot, ip: IpAddr, hint: Option<(&str, &str)>, fx: &mut E) {
-        if self.draining {
-            return fx.close(slot, CloseReason::Drain);
-        }
-        let client = Client {
-            player_id: PlayerId::from_random(random_bytes(&mut *self.random)),
-            ip,
-            ticket: None,
-            app: None,
-            authenticated: !self.settings.require_auth,
-            format: GameDataFormat::Json,
-            introduced: None,
-            upgraded_at: now.monotonic,
-            invalid_in_a_row: 0,
-        };
-        let owner = hint.and_then(|(game, code)| self.hinted_owner(game, code));
-        self.sessions.insert(slot, Session::new(slot, client, now.monotonic));
-        self.ask(slot, Pending::Connect(owner), Ask::Connect { ip }, fx);
-    }
+/// Longest `game_name` or `room_code` that is taken from a URL, in bytes; longer ones cannot name a room.
+const HINT_BYTES_MAX: usize = 1024;
 
-    /// The shard of the room that a URL names. With authentication the app is part of the key and not known yet.
-    fn hinted_owner(&self, game: &str, code: &str) -> Option<ShardIndex> {
+/// Close code of a breach of policy (D9).
+const POLICY: u16 = 1008;
+
+impl SignalFish {
+    /// The shard of the room that a URL names with `game_name` and `room_code`. With authentication the app is part of the
+    /// key and not known yet.
+    #[must_use]
+    pub fn home(&self, opening: &Opening) -> Option<ShardIndex> {
         if self.settings.require_auth {
             return None;
         }
-        let game = GameName::parse(game, self.settings.max_game_name_length).ok()?;
-        let code = RoomCode::parse(code, self.settings.room_code_length).ok()?;
-        let owner = self.routing.room(None, game.as_str(), code.as_str());
-        (owner != self.shard).then_some(owner)
+        let (game, code) = hint(opening.query.as_deref()?)?;
+        let game = GameName::parse(&game, self.settings.max_game_name_length).ok()?;
+        let code = RoomCode::parse(&code, self.settings.room_code_length).ok()?;
+        Some(self.routing.room(&key(None, &game, &code)))
     }
 
-    pub(super) fn connect_decided<E: Effects>(
-        &mut self,
-        slot: Slot,
-        owner: Option<ShardIndex>,
-        verdict: Verdict,
-        fx: &mut E,
-    ) {
-        let failure = match verdict {
-            Verdict::Connected(ticket) => {
-                if let Some(session) = self.sessions.get_mut(slot) {
-                    session.client.ticket = Some(ticket);
-                }
-                if let Some(owner) = owner {
-                    self.hand_off(slot, owner, Operation::Nothing, fx);
-                }
-                return;
-            }
-            Verdict::Refused(refusal) => Failure::refused(refusal, ""),
-            other => {
-                give_back(other, fx);
-                Failure::internal()
-            }
+    /// A connection was upgraded.
+    pub fn opened(&mut self, cx: &mut Cx<'_>, opening: &Opening) {
+        let session = Session {
+            generation: cx.slot.generation,
+            invalid_in_a_row: 0,
+            pending: None,
+            membership: Membership::None,
+            player_id: self.draw_player_id(),
+            ip: opening.client,
+            dialect: JSON,
+            app: None,
+            introduction: None,
+            authenticate_until: self
+                .settings
+                .require_auth
+                .then(|| cx.now.monotonic.saturating_add(self.settings.auth_timeout)),
         };
-        self.outbound.error(slot, failure.reason, failure.code, fx);
-        // Nothing is known of this session yet but its place.
-        self.sessions.remove(slot);
-        fx.close(slot, CloseReason::Policy("too many connections"));
+        self.sessions.insert(cx.slot, session);
     }
 
-    /// A connection arrived from another shard.
-    pub fn adopt<E: Effects>(&mut self, now: Now, slot: Slot, session: Box<MovingSession>, fx: &mut E) {
-        if self.draining {
-            session.abandon(|notice| fx.notify(notice));
-            return fx.close(slot, CloseReason::Drain);
+    /// The connection is about to be closed by the shard: its client is told why. There may be no session.
+    pub fn explain(&self, cx: &mut Cx<'_>, trouble: &Trouble) {
+        let failure = match trouble {
+            Trouble::Refused(refusal) => Failure::refused(refusal, ""),
+            Trouble::Violation(Violation::TooLarge) => Failure::new("Message too large", ErrorCode::MessageTooLarge),
+            Trouble::Violation(Violation::InvalidUtf8) => Failure::invalid("Text message is not valid UTF-8"),
+            Trouble::Violation(Violation::Protocol(what)) => Failure::invalid(what),
+            Trouble::MessageTimeout => Failure::invalid("Message was not complete in time"),
+        };
+        tell::failure(cx, failure);
+    }
+
+    /// The connection ended without the protocol's doing; a player drops and may return.
+    pub fn left(&mut self, cx: &mut Cx<'_>) {
+        let Some(session) = self.sessions.end(cx.slot) else {
+            return;
+        };
+        match session.membership {
+            Membership::None => {}
+            Membership::Player(room) => self.player_dropped(cx, room, session.player_id),
+            Membership::Spectator(room) => self.spectator_dropped(cx, room, session.player_id),
         }
-        self.outbound.counters.adopted += 1;
-        let MovingSession {
-            client,
-            last_life,
-            operation,
-        } = *session;
-        self.sessions.insert(slot, Session::new(slot, client, last_life));
-        match operation {
-            Operation::Nothing => {}
-            Operation::Join(join) => self.join_here(now, slot, join, fx),
-            Operation::Create(join, permit) => self.create_here(now, slot, join, permit, fx),
-            Operation::Watch(watch) => self.watch_here(now, slot, watch, fx),
-            Operation::Reconnect(player, room, token) => self.reconnect_here(now, slot, player, room, token, fx),
-        }
-    }
-
-    /// A session could not be delivered, or its connection was lost on the way: what it holds is given back.
-    pub fn abandon<E: Effects>(&mut self, session: Box<MovingSession>, fx: &mut E) {
-        session.abandon(|notice| fx.notify(notice));
-    }
-
-    /// The connection ended without the engine's doing.
-    pub fn disconnected<E: Effects>(&mut self, now: Now, slot: Slot, fx: &mut E) {
-        self.end(now, slot, fx);
+        session.abandon(|notice| cx.fx.notify(notice));
     }
 
     /// Ends a connection for a reason of policy; a player drops and may return.
-    pub(super) fn close<E: Effects>(&mut self, now: Now, slot: Slot, reason: &'static str, fx: &mut E) {
-        fx.close(slot, CloseReason::Policy(reason));
-        self.end(now, slot, fx);
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>, reason: &'static str) {
+        cx.close(POLICY, reason);
+        self.left(cx);
     }
 
-    /// Forgets a session: it leaves its room and gives back its ticket.
-    fn end<E: Effects>(&mut self, now: Now, slot: Slot, fx: &mut E) {
-        let Some(session) = self.sessions.remove(slot) else {
-            return;
-        };
-        // The permit may still come; whoever is next asks when the verdict is here. A place in a queue is passed over.
-        if let Some(Pending::Open(join)) = session.pending.map(|pending| *pending) {
-            self.orphans.insert(slot, join.key);
-        }
-        let player_id = session.client.player_id;
-        match session.membership {
-            Membership::None => {}
-            Membership::Player(room) => self.player_dropped(now, room, player_id, fx),
-            Membership::Spectator(room) => self.spectator_dropped(room, player_id, fx),
-        }
-        if let Some(ticket) = session.client.ticket {
-            fx.notify(Notice::ConnectionEnded(ticket));
-        }
-    }
-
-    /// The server shuts down: every session is closed with [`CloseReason::Drain`]. Nobody is told who left; everything
-    /// that was granted is given back.
-    pub fn drain<E: Effects>(&mut self, now: Now, fx: &mut E) {
-        let _ = now;
-        self.draining = true;
-        let mut start = 0;
-        while let Some(slot) = self.sessions.next_used(start) {
-            start = slot.index + 1;
-            fx.close(slot, CloseReason::Drain);
-            let Some(session) = self.sessions.remove(slot) else {
-                continue;
-            };
-            if let Some(Pending::Open(join)) = session.pending.map(|pending| *pending) {
-                self.orphans.insert(slot, join.key);
-            }
-            if let Some(ticket) = session.client.ticket {
-                fx.notify(Notice::ConnectionEnded(ticket));
+    /// The server shuts down: sessions and rooms are forgotten, and nobody is told who left. What was granted goes back.
+    pub fn drain(&mut self, fx: &mut Effects) {
+        let slots: Vec<_> = self.sessions.slots().collect();
+        for slot in slots {
+            if let Some(session) = self.sessions.end(slot) {
+                session.abandon(|notice| fx.notify(notice));
             }
         }
-        for queue in self.openings.values_mut() {
-            queue.clear();
-        }
+        self.openings.forget_queues();
         self.records.clear();
-        let rooms: Vec<_> = self.rooms.handles().map(|(handle, _)| handle).collect();
+        let rooms: Vec<_> = self.rooms.iter().map(|(handle, _)| handle).collect();
         for handle in rooms {
             if let Some(entry) = self.rooms.remove(handle) {
-                self.outbound.counters.rooms_removed += 1;
+                self.counters.rooms_removed += 1;
                 fx.notify(Notice::RoomEnded(entry.permit));
             }
         }
     }
 }
 
-impl Session {
-    fn new(slot: Slot, client: Client, last_life: std::time::Duration) -> Self {
-        Self {
-            generation: slot.generation,
-            pending: None,
-            membership: Membership::None,
-            last_life,
-            client,
+/// Game and code in the query of a URL. A hint that is incomplete is no hint.
+fn hint(query: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    let (mut game, mut code) = (None, None);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "game_name" => game = Some(value),
+            "room_code" => code = Some(value),
+            _ => {}
         }
     }
+    let (game, code) = (game?, code?);
+    (game.len() <= HINT_BYTES_MAX && code.len() <= HINT_BYTES_MAX).then_some((game, code))
 }
 
-pub(super) fn random_bytes(random: &mut dyn Rng) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    random.fill_bytes(&mut bytes);
-    bytes
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_needs_both_parts() {
+        assert_eq!(hint("room_code=ABC123"), None);
+        assert_eq!(
+            hint("x=1&room_code=abc123&game_name=my%20game"),
+            Some(("my game".into(), "abc123".into()))
+        );
+        let long = "x".repeat(HINT_BYTES_MAX + 1);
+        assert_eq!(hint(&format!("room_code=ABC123&game_name={long}")), None);
+    }
 }

@@ -1,3 +1,5 @@
+//! What is counted about sessions and rooms.
+
 /// What happened on a shard since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -29,8 +31,6 @@ pub struct Counters {
     pub game_data_out: u64,
     /// MessagePack values that could not be converted for json members (D38).
     pub game_data_not_convertible: u64,
-    /// All messages delivered, one per recipient, game data included.
-    pub messages_out: u64,
     /// Broadcasts kept for players who could still return.
     pub events_recorded: u64,
     /// Players who dropped and may return.
@@ -47,22 +47,12 @@ pub struct Counters {
     pub invalid_messages: u64,
     /// Connections closed for too many invalid messages in a row (D41).
     pub closed_invalid: u64,
-    /// Connections closed for silence (D24).
-    pub closed_silent: u64,
     /// Connections closed because nobody authenticated in time.
     pub closed_unauthenticated: u64,
     /// Apps accepted.
     pub authentications: u64,
     /// Apps or SDKs refused.
     pub authentications_failed: u64,
-    /// Sessions handed to another shard.
-    pub handed_off: u64,
-    /// Sessions taken from another shard.
-    pub adopted: u64,
-    /// Questions put to admission.
-    pub asks: u64,
-    /// Questions that admission answered with no.
-    pub refusals: u64,
 }
 
 /// What lives on a shard now.
@@ -78,6 +68,6 @@ pub struct Gauges {
     pub sessions: usize,
     /// Dropped players who can still return.
     pub awaited: usize,
-    /// Rooms about to be created, and those whose creator died before its verdict came.
+    /// Rooms with an explicit code that are about to be created.
     pub openings: usize,
 }

@@ -1,70 +1,71 @@
 //! Players go: by leaving, by dropping, with the room.
 
 use super::records::Record;
-use super::rooms::RoomHandle;
-use super::{Effects, Engine, Membership, Slot};
+use super::room::Player;
+use super::session::Membership;
+use super::state::SignalFish;
+use super::tell::{encode, tell};
+use super::wire::{PlayerId, ServerMessage, SpectatorReason};
 use crate::Now;
 use crate::admission::Notice;
-use crate::protocol::signal_fish::wire::{PlayerId, ServerMessage, SpectatorReason};
-use crate::room::Player;
+use crate::effects::{Cx, Effects};
+use crate::room::RoomHandle;
 use std::borrow::Cow;
 
-impl Engine {
-    /// LeaveRoom (spec 3.3): silent outside a room; voids the reconnection token.
-    pub(super) fn leave_room<E: Effects>(&mut self, now: Now, slot: Slot, fx: &mut E) {
-        let Some((player, handle)) = self.player_at(slot) else {
+impl SignalFish {
+    /// LeaveRoom (protocol 3.3): silent outside a room; voids the reconnection token.
+    pub(super) fn leave_room(&mut self, cx: &mut Cx<'_>) {
+        let Some((player, room)) = self.sessions.player(cx.slot) else {
             return;
         };
-        if let Some(session) = self.sessions.get_mut(slot) {
+        if let Some(session) = self.sessions.get_mut(cx.slot) {
             session.membership = Membership::None;
         }
-        self.outbound.tell(slot, &ServerMessage::RoomLeft, fx);
-        self.player_gone(now, handle, player, |_, _| {}, fx);
+        tell(cx, &ServerMessage::RoomLeft);
+        self.player_gone(cx, room, player, |_, _| {});
     }
 
     /// The connection of a player ended: it may return (D19).
-    pub(super) fn player_dropped<E: Effects>(&mut self, now: Now, handle: RoomHandle, player: PlayerId, fx: &mut E) {
+    pub(super) fn player_dropped(&mut self, cx: &mut Cx<'_>, room: RoomHandle, player: PlayerId) {
         let had_authority = self
             .rooms
-            .get(handle)
+            .get(room)
             .is_some_and(|room| room.authority() == Some(player));
-        let remember = |engine: &mut Self, player| engine.remember(now, handle, player, had_authority);
-        self.player_gone(now, handle, player, remember, fx);
+        let now = cx.now;
+        self.player_gone(cx, room, player, |this, player| {
+            this.remember(now, room, player, had_authority);
+        });
         while let Some(record) = self.records.pop_surplus() {
-            self.expire(record, fx);
+            self.expire(cx.fx, record);
         }
     }
 
     /// Takes a player out of its room and tells the others: that it went, then what this changed (D6, D12).
     /// `remember` comes in between, so that a returning player is told the changes but not of its own leaving (D20).
-    fn player_gone<E: Effects>(
+    fn player_gone(
         &mut self,
-        now: Now,
+        cx: &mut Cx<'_>,
         handle: RoomHandle,
         player_id: PlayerId,
         remember: impl FnOnce(&mut Self, Player),
-        fx: &mut E,
     ) {
         let Some(room) = self.rooms.get_mut(handle) else { return };
-        let Some(departure) = room.leave(player_id, now.monotonic) else {
+        let Some(departure) = room.leave(player_id, cx.now.monotonic) else {
             return;
         };
-        self.outbound.counters.players_left += 1;
-        self.outbound
-            .broadcast(room, None, &ServerMessage::PlayerLeft { player_id }, fx);
+        self.counters.players_left += 1;
+        self.broadcast(cx.fx, handle, None, &ServerMessage::PlayerLeft { player_id });
         remember(self, departure.player);
-        let Some(room) = self.rooms.get_mut(handle) else { return };
         if departure.had_authority {
-            self.outbound.authority_changed(room, None, fx);
+            self.authority_changed(cx.fx, handle, None);
         }
         if departure.broke_lobby {
-            self.outbound.lobby_state_changed(room, fx);
+            self.lobby_state_changed(cx.fx, handle);
         }
-        if room.is_over() {
-            self.remove_room(handle, fx);
-        }
+        self.remove_if_over(cx.fx, handle);
     }
 
+    /// Keeps what a player needs to return, if it has a token.
     fn remember(&mut self, now: Now, handle: RoomHandle, player: Player, had_authority: bool) {
         let Player {
             id,
@@ -75,12 +76,12 @@ impl Engine {
             ..
         } = player;
         let Some(token) = token else { return };
-        let Some(app) = self.rooms.entry(handle).map(|entry| entry.app) else {
+        let Some(app) = self.rooms.entry(handle).map(|entry| entry.key.app()) else {
             return;
         };
         let Some(room) = self.rooms.get_mut(handle) else { return };
         room.hold_seat(id, &name);
-        self.outbound.counters.drops += 1;
+        self.counters.drops += 1;
         self.records.insert(
             now.monotonic.saturating_add(self.settings.reconnection_window),
             Record {
@@ -98,28 +99,37 @@ impl Engine {
     }
 
     /// A dropped player can no longer return.
-    pub(super) fn expire<E: Effects>(&mut self, record: Record, fx: &mut E) {
-        self.outbound.counters.reconnections_expired += 1;
+    pub(super) fn expire(&mut self, fx: &mut Effects, record: Record) {
+        self.counters.reconnections_expired += 1;
         self.records.remember_expired(&record);
         let Some(handle) = self.rooms.find_id(record.room_id) else {
             return;
         };
-        let Some(room) = self.rooms.get_mut(handle) else { return };
-        room.stop_awaiting(record.player_id);
-        if room.is_over() {
-            self.remove_room(handle, fx);
+        if let Some(room) = self.rooms.get_mut(handle) {
+            room.stop_awaiting(record.player_id);
+        }
+        self.remove_if_over(fx, handle);
+    }
+
+    /// Removes a room whose game is over (D15).
+    fn remove_if_over(&mut self, fx: &mut Effects, handle: RoomHandle) {
+        if self.rooms.get(handle).is_some_and(|room| room.is_over()) {
+            self.remove_room(fx, handle);
         }
     }
 
-    /// Removes a room and everything known of it; whoever is still in it is told (D8).
-    pub(super) fn remove_room<E: Effects>(&mut self, handle: RoomHandle, fx: &mut E) {
+    /// Removes a room and everything known of it; who is still in it is told (D8).
+    pub(super) fn remove_room(&mut self, fx: &mut Effects, handle: RoomHandle) {
         let Some(entry) = self.rooms.remove(handle) else { return };
         let room = entry.room;
-        let outbound = &mut self.outbound;
-        outbound.counters.rooms_removed += 1;
+        self.counters.rooms_removed += 1;
+        self.counters.players_left += room.players().len() as u64;
+        self.counters.spectators_left += room.spectators().len() as u64;
+        encode(fx, &ServerMessage::RoomLeft);
         for player in room.players() {
-            outbound.counters.players_left += 1;
-            outbound.tell(player.slot, &ServerMessage::RoomLeft, fx);
+            if let Some(member) = room.members().get(player.id) {
+                fx.append(member.slot);
+            }
         }
         let closed = ServerMessage::SpectatorLeft {
             room_id: Some(room.id()),
@@ -127,14 +137,14 @@ impl Engine {
             reason: Some(SpectatorReason::RoomClosed),
             current_spectators: Vec::new(),
         };
+        encode(fx, &closed);
         for spectator in room.spectators() {
-            outbound.counters.spectators_left += 1;
-            outbound.tell(spectator.slot, &closed, fx);
+            if let Some(member) = room.members().get(spectator.id) {
+                fx.append(member.slot);
+            }
         }
-        let players = room.players().iter().map(|player| player.slot);
-        let spectators = room.spectators().iter().map(|spectator| spectator.slot);
-        for slot in players.chain(spectators) {
-            if let Some(session) = self.sessions.get_mut(slot) {
+        for member in room.members().all() {
+            if let Some(session) = self.sessions.get_mut(member.slot) {
                 session.membership = Membership::None;
             }
         }

@@ -1,126 +1,129 @@
-//! What clients send, sorted by kind.
+//! What clients send, sorted by kind; what is no valid protocol is answered and counted here.
 
-use super::{Effects, Engine, Form, Slot};
-use crate::Now;
-use crate::protocol::signal_fish::wire::{ClientMessage, ErrorCode, GameDataFormat, ServerMessage};
+use super::super::event::Message;
+use super::dialect::MESSAGE_PACK;
+use super::failure::Failure;
+use super::state::SignalFish;
+use super::tell::{self, tell};
+use super::wire::{ClientMessage, ErrorCode, ServerMessage};
+use crate::effects::Cx;
+use crate::ws::Kind;
 
-impl Engine {
-    /// A complete text message within the size limit.
-    pub fn text<E: Effects>(&mut self, now: Now, slot: Slot, text: &str, fx: &mut E) {
-        let Some(session) = self.sessions.get_mut(slot) else {
-            return;
+impl SignalFish {
+    /// A complete message. Whatever part of the protocol finds it invalid, it counts as one (D41); a valid one in the wrong
+    /// state does not.
+    pub fn message(&mut self, cx: &mut Cx<'_>, message: Message<'_>) {
+        let taken = match message {
+            Message::Text(text) => self.text(cx, text),
+            Message::Binary(payload) => self.binary(cx, payload),
+            Message::Oversize { kind, length } => self.oversize(cx, kind, length),
         };
-        debug_assert!(
-            session.pending.is_none(),
-            "frames of a waiting session stay with the runtime"
-        );
-        session.last_life = now.monotonic;
-        let Ok(message) = ClientMessage::parse(text) else {
-            return self.invalid(now, slot, "Invalid client message", fx);
+        match taken {
+            Ok(()) => {
+                if let Some(session) = self.sessions.get_mut(cx.slot) {
+                    session.invalid_in_a_row = 0;
+                }
+            }
+            Err(invalid) => self.refuse(cx, invalid),
+        }
+    }
+
+    /// # Errors
+    /// Why the message is invalid.
+    fn text(&mut self, cx: &mut Cx<'_>, text: &str) -> Result<(), Failure> {
+        let Some(session) = self.sessions.get(cx.slot) else {
+            return Ok(());
         };
-        session.client.invalid_in_a_row = 0;
-        if !session.client.authenticated && !matches!(message, ClientMessage::Authenticate(_)) {
-            return self.demand_authentication(now, slot, "Authentication required", fx);
+        debug_assert!(session.pending.is_none(), "a waiting session gets no messages");
+        let message = ClientMessage::parse(text).map_err(|_| Failure::invalid("Invalid client message"))?;
+        if !session.is_authenticated() && !matches!(message, ClientMessage::Authenticate(_)) {
+            self.demand_authentication(cx, "Authentication required");
+            return Ok(());
         }
         if !matches!(message, ClientMessage::Ping)
             && let Some(room) = session.membership.room()
             && let Some(room) = self.rooms.get_mut(room)
         {
-            room.touch(now.monotonic);
+            room.touch(cx.now.monotonic);
         }
         match message {
-            ClientMessage::GameData(data) => self.game_data(slot, data, fx),
-            ClientMessage::Ping => self.outbound.tell(slot, &ServerMessage::Pong, fx),
-            ClientMessage::Authenticate(message) => self.authenticate(now, slot, &message, fx),
-            ClientMessage::JoinRoom(message) => self.join_room(slot, &message, fx),
-            ClientMessage::LeaveRoom => self.leave_room(now, slot, fx),
-            ClientMessage::PlayerReady => self.player_ready(slot, fx),
-            ClientMessage::StartGame => self.start_game(slot, fx),
-            ClientMessage::AuthorityRequest(message) => self.authority_request(slot, message, fx),
-            ClientMessage::ProvideConnectionInfo(info) => self.provide_connection_info(slot, info, fx),
-            ClientMessage::Reconnect(message) => self.reconnect(now, slot, &message, fx),
-            ClientMessage::JoinAsSpectator(message) => self.join_as_spectator(slot, &message, fx),
-            ClientMessage::LeaveSpectator => self.leave_spectator(slot, fx),
+            ClientMessage::GameData(data) => self.game_data(cx, data),
+            ClientMessage::Ping => tell(cx, &ServerMessage::Pong),
+            ClientMessage::Authenticate(message) => return self.authenticate(cx, &message),
+            ClientMessage::JoinRoom(message) => self.join_room(cx, &message),
+            ClientMessage::LeaveRoom => self.leave_room(cx),
+            ClientMessage::PlayerReady => self.player_ready(cx),
+            ClientMessage::StartGame => self.start_game(cx),
+            ClientMessage::AuthorityRequest(message) => self.authority_request(cx, message),
+            ClientMessage::ProvideConnectionInfo(info) => self.provide_connection_info(cx, info),
+            ClientMessage::Reconnect(message) => self.reconnect(cx, &message),
+            ClientMessage::JoinAsSpectator(message) => self.join_as_spectator(cx, &message),
+            ClientMessage::LeaveSpectator => self.leave_spectator(cx),
         }
+        Ok(())
     }
 
-    /// A complete binary message within the size limit: game data as MessagePack (spec 2.9).
-    pub fn binary<E: Effects>(&mut self, now: Now, slot: Slot, payload: &[u8], fx: &mut E) {
-        if self.may_send_binary(now, slot, fx) {
-            self.binary_game_data(now, slot, payload, fx);
+    /// Game data as MessagePack (protocol 2.9).
+    ///
+    /// # Errors
+    /// Why the message is invalid.
+    fn binary(&mut self, cx: &mut Cx<'_>, payload: &[u8]) -> Result<(), Failure> {
+        if self.takes_binary(cx)? {
+            self.binary_game_data(cx, payload)?;
         }
-    }
-
-    /// Whether binary messages are allowed on this connection, whatever is in them.
-    fn may_send_binary<E: Effects>(&mut self, now: Now, slot: Slot, fx: &mut E) -> bool {
-        let Some(session) = self.sessions.get_mut(slot) else {
-            return false;
-        };
-        session.last_life = now.monotonic;
-        if !session.client.authenticated {
-            self.demand_authentication(now, slot, "Authentication required before sending binary data", fx);
-            return false;
-        }
-        if session.client.format == GameDataFormat::Json {
-            self.invalid(now, slot, "Binary payloads are disabled for this connection", fx);
-            return false;
-        }
-        true
+        Ok(())
     }
 
     /// A message of `length` bytes over `security.max_message_size` was discarded (D10).
-    pub fn oversize<E: Effects>(&mut self, now: Now, slot: Slot, form: Form, length: u64, fx: &mut E) {
-        let Some(session) = self.sessions.get_mut(slot) else {
-            return;
-        };
-        session.last_life = now.monotonic;
+    ///
+    /// # Errors
+    /// That it was too large, unless the connection had to be closed.
+    fn oversize(&mut self, cx: &mut Cx<'_>, kind: Kind, length: u64) -> Result<(), Failure> {
         let max = self.settings.max_message_size;
-        let text = match form {
-            Form::Text => format!("Message too large ({length} bytes, max {max} bytes)"),
-            Form::Binary if self.may_send_binary(now, slot, fx) => {
-                format!("Binary payload exceeded maximum size ({max} bytes)")
-            }
-            Form::Binary => return,
+        let text = match kind {
+            Kind::Text => format!("Message too large ({length} bytes, max {max} bytes)"),
+            Kind::Binary if self.takes_binary(cx)? => format!("Binary payload exceeded maximum size ({max} bytes)"),
+            Kind::Binary => return Ok(()),
         };
-        self.refuse_message(now, slot, &text, ErrorCode::MessageTooLarge, fx);
+        Err(Failure::new(text, ErrorCode::MessageTooLarge))
     }
 
-    /// Any other frame arrived: it counts as life (D24).
-    pub fn alive(&mut self, now: Now, slot: Slot) {
-        if let Some(session) = self.sessions.get_mut(slot) {
-            session.last_life = now.monotonic;
+    /// Whether this connection may send binary messages. One that has to authenticate first is closed.
+    ///
+    /// # Errors
+    /// It speaks JSON.
+    fn takes_binary(&mut self, cx: &mut Cx<'_>) -> Result<bool, Failure> {
+        let Some(session) = self.sessions.get(cx.slot) else {
+            return Ok(false);
+        };
+        if !session.is_authenticated() {
+            self.demand_authentication(cx, "Authentication required before sending binary data");
+            return Ok(false);
         }
+        if session.dialect != MESSAGE_PACK {
+            return Err(Failure::invalid("Binary payloads are disabled for this connection"));
+        }
+        Ok(true)
     }
 
-    /// Answers a message that is no valid protocol.
-    pub(super) fn invalid<E: Effects>(&mut self, now: Now, slot: Slot, text: &str, fx: &mut E) {
-        self.refuse_message(now, slot, text, ErrorCode::InvalidInput, fx);
-    }
-
-    /// Counts a message that cannot be taken, and closes the connection after too many in a row (D41).
-    fn refuse_message<E: Effects>(&mut self, now: Now, slot: Slot, text: &str, code: ErrorCode, fx: &mut E) {
-        let Some(session) = self.sessions.get_mut(slot) else {
+    /// Answers an invalid message; closes the connection after too many in a row (D41).
+    fn refuse(&mut self, cx: &mut Cx<'_>, invalid: Failure) {
+        let Some(session) = self.sessions.get_mut(cx.slot) else {
             return;
         };
-        let in_a_row = session.client.invalid_in_a_row.saturating_add(1);
-        session.client.invalid_in_a_row = in_a_row;
-        self.outbound.counters.invalid_messages += 1;
+        session.invalid_in_a_row = session.invalid_in_a_row.saturating_add(1);
+        self.counters.invalid_messages += 1;
         let max = self.settings.max_invalid_messages;
-        if max == 0 || in_a_row <= max {
-            return self.outbound.error(slot, text, code, fx);
+        if max == 0 || session.invalid_in_a_row <= max {
+            return tell::failure(cx, invalid);
         }
-        self.outbound.counters.closed_invalid += 1;
-        self.outbound
-            .error(slot, "Too many invalid messages", ErrorCode::InvalidInput, fx);
-        self.close(now, slot, "too many invalid messages", fx);
+        self.counters.closed_invalid += 1;
+        tell::failure(cx, Failure::invalid("Too many invalid messages"));
+        self.close(cx, "too many invalid messages");
     }
 
-    fn demand_authentication<E: Effects>(&mut self, now: Now, slot: Slot, text: &str, fx: &mut E) {
-        self.outbound.error(slot, text, ErrorCode::AuthenticationRequired, fx);
-        self.close(now, slot, "authentication required", fx);
-    }
-
-    pub(super) fn not_in_room<E: Effects>(&mut self, slot: Slot, fx: &mut E) {
-        self.outbound.error(slot, "Not in a room", ErrorCode::NotInRoom, fx);
+    fn demand_authentication(&mut self, cx: &mut Cx<'_>, text: &str) {
+        tell::error(cx, text, ErrorCode::AuthenticationRequired);
+        self.close(cx, "authentication required");
     }
 }

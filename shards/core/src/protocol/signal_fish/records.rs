@@ -1,6 +1,8 @@
+//! Players who dropped and may return.
+
+use super::room::Token;
+use super::wire::{ConnectionInfo, PlayerId, PlayerName, RoomId, Timestamp};
 use crate::admission::AppIndex;
-use crate::protocol::signal_fish::wire::{ConnectionInfo, PlayerId, PlayerName, RoomId, Timestamp};
-use crate::room::Token;
 use ahash::RandomState;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -70,10 +72,14 @@ impl Records {
         Some(record)
     }
 
+    /// When the next record ends.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.by_deadline.first_key_value().map(|((until, _), _)| *until)
+    }
+
     /// Takes out a record whose time is over.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Record> {
-        let ((until, _), _) = self.by_deadline.first_key_value()?;
-        if *until > now {
+        if self.next_due()? > now {
             return None;
         }
         self.pop_first()

@@ -1,4 +1,7 @@
-use crate::protocol::signal_fish::wire::NameRules;
+//! What an operator sets.
+
+use super::wire::NameRules;
+use crate::admission::AppIndex;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,8 +14,6 @@ pub struct Settings {
     pub max_players_limit: u8,
     /// `server.max_spectators_per_room` (D37).
     pub max_spectators_per_room: usize,
-    /// `server.ping_timeout` (D24).
-    pub ping_timeout: Duration,
     /// `server.room_cleanup_interval`: period of the sweep of rooms (D17).
     pub room_cleanup_interval: Duration,
     /// `server.empty_room_timeout`, from the moment a room became empty (D17).
@@ -29,7 +30,7 @@ pub struct Settings {
     pub event_buffer_size: usize,
     /// `server.event_buffer_bytes`: bytes kept for replay, per room (D37).
     pub event_buffer_bytes: usize,
-    /// `server.room_code_prefix`, trimmed and upper-cased; `None` when unusable (spec 11).
+    /// `server.room_code_prefix`, trimmed and upper-cased; `None` when unusable (protocol 11).
     pub room_code_prefix: Option<String>,
     /// `protocol.room_code_length`.
     pub room_code_length: usize,
@@ -45,7 +46,7 @@ pub struct Settings {
     pub require_auth: bool,
     /// `websocket.auth_timeout_secs`.
     pub auth_timeout: Duration,
-    /// `security.authorized_apps`, in the order of [`AppIndex`](crate::admission::AppIndex).
+    /// `security.authorized_apps`, in the order of [`AppIndex`].
     pub apps: Vec<App>,
     /// `security.max_message_size`, in bytes; for the texts of `MESSAGE_TOO_LARGE`.
     pub max_message_size: usize,
@@ -57,7 +58,7 @@ pub struct Settings {
     pub game_relay_mappings: BTreeMap<String, String>,
 }
 
-/// The SDK gate (spec 2.4, D4).
+/// The SDK gate (protocol 2.4, D4).
 #[derive(Debug, Clone, Default)]
 pub struct SdkCompatibility {
     /// Whether a platform and a version are demanded and checked.
@@ -85,6 +86,13 @@ pub struct App {
     pub rate_limit_per_minute: Option<u32>,
 }
 
+impl Settings {
+    /// The app of a session, if it has one.
+    pub(super) fn app(&self, index: Option<AppIndex>) -> Option<&App> {
+        self.apps.get(index?.0 as usize)
+    }
+}
+
 impl Default for Settings {
     /// The documented defaults.
     fn default() -> Self {
@@ -92,7 +100,6 @@ impl Default for Settings {
             default_max_players: 8,
             max_players_limit: 100,
             max_spectators_per_room: 50,
-            ping_timeout: Duration::from_secs(30),
             room_cleanup_interval: Duration::from_secs(60),
             empty_room_timeout: Duration::from_secs(300),
             inactive_room_timeout: Duration::from_secs(3600),

@@ -1,133 +1,99 @@
-//! Spectators (spec 7, D8, D37).
+//! Spectators (protocol 7, D8, D37).
 
-use super::join::already_in_room;
-use super::rooms::{RoomHandle, RoomKey};
-use super::{Effects, Engine, Failure, Membership, Operation, Pending, Slot, give_back};
-use crate::Now;
-use crate::admission::{Ask, Verdict};
-use crate::protocol::signal_fish::wire::{
-    ErrorCode, GameDataFormat, GameName, JoinAsSpectator, PlayerId, PlayerName, RoomCode, ServerMessage,
-    SpectatorReason, Timestamp,
+use super::failure::Failure;
+use super::pending::{Arrival, Wanted, Watch, Wish};
+use super::room::{Spectator, key};
+use super::session::Membership;
+use super::state::SignalFish;
+use super::tell::{self, encode, tell};
+use super::wire::{
+    ErrorCode, GameName, JoinAsSpectator, PlayerId, PlayerName, RoomCode, ServerMessage, SpectatorReason, Timestamp,
 };
-use crate::room::Spectator;
+use crate::admission::Ask;
+use crate::effects::Cx;
+use crate::room::RoomHandle;
 use std::borrow::Cow;
 
-/// A valid wish to watch one room.
-#[derive(Debug, Clone)]
-pub(super) struct Watch {
-    key: RoomKey,
-    name: PlayerName,
-}
-
-impl Engine {
-    pub(super) fn join_as_spectator<E: Effects>(&mut self, slot: Slot, message: &JoinAsSpectator<'_>, fx: &mut E) {
-        let Some(session) = self.sessions.get(slot) else { return };
-        let ip = session.client.ip;
-        let attempt = self.check_watch(slot, message);
-        self.ask(slot, Pending::Watch(attempt), Ask::Join { ip }, fx);
+impl SignalFish {
+    pub(super) fn join_as_spectator(&mut self, cx: &mut Cx<'_>, message: &JoinAsSpectator<'_>) {
+        let Some(session) = self.sessions.get(cx.slot) else {
+            return;
+        };
+        let ip = session.ip;
+        let wish = match self.check_watch(cx, message) {
+            Ok(watch) => Wish::Watch(watch),
+            Err(failure) => Wish::Fail(Wanted::View, failure),
+        };
+        self.ask_leave(cx, wish, Ask::Join { ip });
     }
 
-    fn check_watch(&self, slot: Slot, message: &JoinAsSpectator<'_>) -> Result<Watch, Failure> {
+    fn check_watch(&self, cx: &Cx<'_>, message: &JoinAsSpectator<'_>) -> Result<Watch, Failure> {
         let settings = &*self.settings;
         let name = PlayerName::parse(&message.spectator_name, &settings.player_names)
             .map_err(|error| Failure::new(error.to_string(), ErrorCode::InvalidPlayerName))?;
-        let session = self.sessions.get(slot).ok_or_else(Failure::internal)?;
+        let session = self.sessions.get(cx.slot).ok_or_else(Failure::internal)?;
         if session.membership != Membership::None {
-            return Err(already_in_room());
+            return Err(Failure::already_in_room());
         }
         // A game or a code that no room can have needs no other answer than one that no room has.
-        let game = GameName::parse(&message.game_name, settings.max_game_name_length).map_err(|_| not_found())?;
-        let code = RoomCode::parse(&message.room_code, settings.room_code_length).map_err(|_| not_found())?;
-        let app = session.client.app;
-        let key = RoomKey { app, game, code };
+        let not_found = |_| Failure::room_not_found();
+        let game = GameName::parse(&message.game_name, settings.max_game_name_length).map_err(not_found)?;
+        let code = RoomCode::parse(&message.room_code, settings.room_code_length).map_err(not_found)?;
+        let key = key(session.app, &game, &code);
         Ok(Watch { key, name })
     }
 
-    /// The attempt to watch was counted, or not.
-    pub(super) fn watch_decided<E: Effects>(
-        &mut self,
-        now: Now,
-        slot: Slot,
-        attempt: Result<Watch, Failure>,
-        verdict: Verdict,
-        fx: &mut E,
-    ) {
-        let watch = match (verdict, attempt) {
-            (Verdict::Admitted, Ok(watch)) => watch,
-            (Verdict::Admitted, Err(failure)) => return self.watch_failed(slot, failure, fx),
-            (Verdict::Refused(refusal), _) => return self.watch_failed(slot, Failure::refused(refusal, ""), fx),
-            (other, _) => {
-                give_back(other, fx);
-                return self.watch_failed(slot, Failure::internal(), fx);
-            }
-        };
-        let key = &watch.key;
-        let owner = self.routing.room(key.app, key.game.as_str(), key.code.as_str());
-        if owner == self.shard {
-            self.watch_here(now, slot, watch, fx);
-        } else {
-            self.hand_off(slot, owner, Operation::Watch(watch), fx);
-        }
+    /// The attempt to watch was counted.
+    pub(super) fn watch(&mut self, cx: &mut Cx<'_>, watch: Watch) {
+        let owner = self.routing.room(&watch.key);
+        self.go_to(cx, owner, Arrival::Watch(watch));
     }
 
     /// Watches on the shard that owns the room.
-    pub(super) fn watch_here<E: Effects>(&mut self, now: Now, slot: Slot, watch: Watch, fx: &mut E) {
+    pub(super) fn watch_here(&mut self, cx: &mut Cx<'_>, watch: Watch) {
         let Some(handle) = self.rooms.find(&watch.key) else {
-            return self.watch_failed(slot, not_found(), fx);
+            return self.fail(cx, Wanted::View, Failure::room_not_found());
         };
-        let Some(room) = self.rooms.get_mut(handle) else { return };
-        if room.spectators().len() >= self.settings.max_spectators_per_room {
-            let failure = Failure::new("Spectator limit reached", ErrorCode::TooManySpectators);
-            return self.watch_failed(slot, failure, fx);
-        }
-        let Some(session) = self.sessions.get_mut(slot) else {
+        let (Some(room), Some(session)) = (self.rooms.get_mut(handle), self.sessions.get_mut(cx.slot)) else {
             return;
         };
+        if room.spectators().len() >= self.settings.max_spectators_per_room {
+            let failure = Failure::new("Spectator limit reached", ErrorCode::TooManySpectators);
+            return self.fail(cx, Wanted::View, failure);
+        }
         session.membership = Membership::Spectator(handle);
-        let id = session.client.player_id;
-        room.watch(
-            Spectator {
-                slot,
-                message_pack: session.client.format == GameDataFormat::MessagePack,
-                id,
-                name: watch.name,
-                connected_at: Timestamp::from_unix(now.unix),
-            },
-            now.monotonic,
-        );
-        let outbound = &mut self.outbound;
-        outbound.counters.spectators_joined += 1;
+        let id = session.player_id;
+        let spectator = Spectator {
+            id,
+            name: watch.name,
+            connected_at: Timestamp::from_unix(cx.now.unix),
+        };
+        room.watch(spectator, cx.slot, session.dialect, cx.now.monotonic);
+        self.counters.spectators_joined += 1;
         let snapshot = room.spectator_snapshot(id);
-        outbound.tell(slot, &ServerMessage::SpectatorJoined(Box::new(snapshot)), fx);
+        tell(cx, &ServerMessage::SpectatorJoined(Box::new(snapshot)));
         let spectators = room.spectator_infos();
         if let Some(spectator) = spectators.last().cloned() {
-            outbound.scratch.text(&ServerMessage::NewSpectatorJoined {
+            let joined = ServerMessage::NewSpectatorJoined {
                 spectator,
                 current_spectators: spectators,
                 reason: SpectatorReason::Joined,
-            });
-            outbound.deliver(room, Some(id), fx);
+            };
+            encode(cx.fx, &joined);
+            self.deliver(cx.fx, handle, Some(id));
         }
     }
 
-    fn watch_failed<E: Effects>(&mut self, slot: Slot, failure: Failure, fx: &mut E) {
-        let failed = ServerMessage::SpectatorJoinFailed {
-            reason: failure.reason,
-            error_code: Some(failure.code),
-        };
-        self.outbound.tell(slot, &failed, fx);
-    }
-
-    pub(super) fn leave_spectator<E: Effects>(&mut self, slot: Slot, fx: &mut E) {
-        let Some(session) = self.sessions.get_mut(slot) else {
+    pub(super) fn leave_spectator(&mut self, cx: &mut Cx<'_>) {
+        let Some(session) = self.sessions.get_mut(cx.slot) else {
             return;
         };
         let Membership::Spectator(handle) = session.membership else {
             let text = "You are not currently spectating a room";
-            return self.outbound.error(slot, text, ErrorCode::NotASpectator, fx);
+            return tell::error(cx, text, ErrorCode::NotASpectator);
         };
         session.membership = Membership::None;
-        let id = session.client.player_id;
+        let id = session.player_id;
         let reason = SpectatorReason::VoluntaryLeave;
         if let Some(room) = self.rooms.get_mut(handle)
             && room.unwatch(id).is_some()
@@ -138,30 +104,28 @@ impl Engine {
                 reason: Some(reason),
                 current_spectators: room.spectator_infos(),
             };
-            self.outbound.tell(slot, &left, fx);
-            self.spectator_gone(handle, id, reason, fx);
+            tell(cx, &left);
+            self.spectator_gone(cx, handle, id, reason);
         }
     }
 
-    pub(super) fn spectator_dropped<E: Effects>(&mut self, handle: RoomHandle, id: PlayerId, fx: &mut E) {
+    /// The connection of a spectator ended.
+    pub(super) fn spectator_dropped(&mut self, cx: &mut Cx<'_>, handle: RoomHandle, id: PlayerId) {
         let gone = self.rooms.get_mut(handle).and_then(|room| room.unwatch(id));
         if gone.is_some() {
-            self.spectator_gone(handle, id, SpectatorReason::Disconnected, fx);
+            self.spectator_gone(cx, handle, id, SpectatorReason::Disconnected);
         }
     }
 
-    fn spectator_gone<E: Effects>(&mut self, handle: RoomHandle, id: PlayerId, reason: SpectatorReason, fx: &mut E) {
-        let Some(room) = self.rooms.get_mut(handle) else { return };
-        self.outbound.counters.spectators_left += 1;
-        self.outbound.scratch.text(&ServerMessage::SpectatorDisconnected {
+    fn spectator_gone(&mut self, cx: &mut Cx<'_>, handle: RoomHandle, id: PlayerId, reason: SpectatorReason) {
+        let Some(room) = self.rooms.get(handle) else { return };
+        self.counters.spectators_left += 1;
+        let gone = ServerMessage::SpectatorDisconnected {
             spectator_id: id,
             reason,
             current_spectators: room.spectator_infos(),
-        });
-        self.outbound.deliver(room, None, fx);
+        };
+        encode(cx.fx, &gone);
+        self.deliver(cx.fx, handle, None);
     }
-}
-
-fn not_found() -> Failure {
-    Failure::new("Room not found", ErrorCode::RoomNotFound)
 }

@@ -1,7 +1,7 @@
-//! Authority: at most one player of a room has it (spec 6, D6).
+//! Authority: at most one player of a room has it (protocol 6, D6).
 
-use super::Room;
-use crate::protocol::signal_fish::wire::{ErrorCode, PlayerId};
+use super::super::wire::{ErrorCode, PlayerId};
+use super::state::Room;
 
 /// Why a request for authority was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
-//! The lobby: waiting, lobby, finalized (spec 5, "Ours"; D12 to D14).
+//! The lobby: waiting, lobby, finalized (protocol 5, "Ours"; D12 to D14).
 
-use super::Room;
-use crate::protocol::signal_fish::wire::{LobbyState, PlayerId};
+use super::super::wire::{LobbyState, PlayerId};
+use super::state::Room;
 
 /// The room is in no state in which readiness can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,22 +1,11 @@
-use super::Token;
-use crate::protocol::signal_fish::wire::{ConnectionInfo, PlayerId, PlayerName, Timestamp};
+//! Who is in a room. Where members are and what they speak is in the room's [`Members`](crate::room::Members).
 
-/// One connection on one shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot {
-    /// Place in the shard's table.
-    pub index: u32,
-    /// How often the place was given to another connection before.
-    pub generation: u32,
-}
+use super::super::wire::{ConnectionInfo, PlayerId, PlayerName, Timestamp};
+use super::token::Token;
 
 /// A player in a room.
 #[derive(Debug)]
 pub struct Player {
-    /// Its connection.
-    pub slot: Slot,
-    /// Whether it takes game data as MessagePack.
-    pub message_pack: bool,
     /// Whether it is ready; never true outside a lobby or a finalized room.
     pub ready: bool,
     /// Id.
@@ -34,10 +23,6 @@ pub struct Player {
 /// A spectator of a room.
 #[derive(Debug)]
 pub struct Spectator {
-    /// Its connection.
-    pub slot: Slot,
-    /// Whether it takes game data as MessagePack.
-    pub message_pack: bool,
     /// Id.
     pub id: PlayerId,
     /// Name; need not be unique.

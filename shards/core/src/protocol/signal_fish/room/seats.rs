@@ -1,7 +1,11 @@
 //! Who gets a seat, who gives one up, and what that changes.
 
-use super::{HeldSeat, Player, Room, Spectator};
-use crate::protocol::signal_fish::wire::{LobbyState, PlayerId, PlayerName};
+use super::super::wire::{LobbyState, PlayerId, PlayerName};
+use super::member::{HeldSeat, Player, Spectator};
+use super::state::Room;
+use super::token::Token;
+use crate::room::{Dialect, Member};
+use crate::slot::Slot;
 use std::time::Duration;
 
 /// Why a room does not take a player.
@@ -28,7 +32,7 @@ impl Room {
     /// Whether a newcomer of this name gets a seat.
     ///
     /// # Errors
-    /// The name is looked at first (spec 3.2, step 7).
+    /// The name is looked at first (protocol 3.2, step 7).
     pub fn admits(&self, name: &PlayerName) -> Result<(), NoSeat> {
         self.admits_besides(name, None)
     }
@@ -56,34 +60,60 @@ impl Room {
 
     /// A player whom the room [admits](Room::admits) takes a seat. Who enters an empty room becomes its authority (D6).
     /// Returns whether that filled the room, which is now in the lobby.
-    pub fn enter(&mut self, player: Player, now: Duration) -> bool {
+    pub fn enter(&mut self, player: Player, slot: Slot, dialect: Dialect, now: Duration) -> bool {
         if self.players.is_empty() && self.plan.supports_authority {
             self.authority = Some(player.id);
         }
-        self.take_seat(player, now)
+        self.take_seat(player, slot, dialect, now)
     }
 
-    /// A dropped player takes a seat again. Authority is restored to who had it if nobody took it (D21).
-    /// Returns whether authority was restored, and whether the room filled up and is now in the lobby.
-    pub fn enter_again(&mut self, player: Player, had_authority: bool, now: Duration) -> (bool, bool) {
-        let restored = had_authority && self.authority.is_none() && self.plan.supports_authority;
-        if restored {
+    /// A dropped player takes a seat again. Authority is restored to who had it if nobody took it (D21); who returns to
+    /// an empty room becomes its authority in any case (D6).
+    /// Returns whether the player became the authority, and whether the room filled up and is now in the lobby.
+    pub fn enter_again(
+        &mut self,
+        player: Player,
+        slot: Slot,
+        dialect: Dialect,
+        had_authority: bool,
+        now: Duration,
+    ) -> (bool, bool) {
+        let entitled = had_authority || self.players.is_empty();
+        let becomes = entitled && self.authority.is_none() && self.plan.supports_authority;
+        if becomes {
             self.authority = Some(player.id);
         }
-        (restored, self.take_seat(player, now))
+        (becomes, self.take_seat(player, slot, dialect, now))
     }
 
-    fn take_seat(&mut self, player: Player, now: Duration) -> bool {
+    fn take_seat(&mut self, player: Player, slot: Slot, dialect: Dialect, now: Duration) -> bool {
+        let id = player.id;
+        self.members.add(Member { id, slot, dialect });
         self.players.push(player);
         self.empty_since = None;
         self.last_message = now;
         self.fills_lobby()
     }
 
+    /// The player `id` goes on with another connection and another token. Returns the connection that it had.
+    pub fn change_connection(
+        &mut self,
+        id: PlayerId,
+        slot: Slot,
+        dialect: Dialect,
+        token: Option<Token>,
+    ) -> Option<Slot> {
+        self.player_mut(id)?.token = token;
+        let member = self.members.get_mut(id)?;
+        member.dialect = dialect;
+        Some(std::mem::replace(&mut member.slot, slot))
+    }
+
     /// A player goes; `None` if it is not here.
     pub fn leave(&mut self, id: PlayerId, now: Duration) -> Option<Departure> {
         let place = self.players.iter().position(|player| player.id == id)?;
         let player = self.players.remove(place);
+        self.members.remove(id);
         let had_authority = self.authority == Some(id);
         if had_authority {
             self.authority = None;
@@ -106,7 +136,9 @@ impl Room {
     }
 
     /// A spectator comes.
-    pub fn watch(&mut self, spectator: Spectator, now: Duration) {
+    pub fn watch(&mut self, spectator: Spectator, slot: Slot, dialect: Dialect, now: Duration) {
+        let id = spectator.id;
+        self.members.add(Member { id, slot, dialect });
         self.spectators.push(spectator);
         self.last_message = now;
     }
@@ -114,6 +146,7 @@ impl Room {
     /// A spectator goes; `None` if it is not here.
     pub fn unwatch(&mut self, id: PlayerId) -> Option<Spectator> {
         let place = self.spectators.iter().position(|spectator| spectator.id == id)?;
+        self.members.remove(id);
         Some(self.spectators.remove(place))
     }
 }

@@ -1,3 +1,5 @@
+//! What a dropped player shows to come back.
+
 use std::fmt;
 
 /// What a player must show to come back after a drop: 128 random bits (D18).

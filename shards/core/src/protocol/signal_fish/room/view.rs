@@ -1,10 +1,12 @@
 //! How clients see a room.
 
-use super::{Player, Room, Spectator, Token};
-use crate::protocol::signal_fish::wire::{
+use super::super::wire::{
     LobbyState, PeerConnection, PlayerId, PlayerInfo, RoomSnapshot, ServerMessage, SpectatorInfo, SpectatorReason,
     SpectatorSnapshot,
 };
+use super::member::{Player, Spectator};
+use super::state::Room;
+use super::token::Token;
 use std::borrow::Cow;
 
 impl Room {

@@ -1,9 +1,14 @@
-use super::{ConnectionInfo, PlayerId, RoomId, game_data};
+//! What clients send.
+
+use super::connection_info::{ConnectionInfo, RelayTransport};
+use super::invalid::Invalid;
+use super::{game_data, json_depth};
+use crate::room::{MemberId as PlayerId, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// What a client may send (spec 3). Borrowed from the frame it came in.
+/// What a client may send (protocol 3). Borrowed from the frame it came in.
 #[derive(Debug, Clone)]
 pub enum ClientMessage<'a> {
     /// First message of a client, required when `security.require_websocket_auth` is on.
@@ -32,7 +37,7 @@ pub enum ClientMessage<'a> {
     StartGame,
 }
 
-/// Fields of `Authenticate` (spec 3.1).
+/// Fields of `Authenticate` (protocol 3.1).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Authenticate<'a> {
     /// Public id of the app.
@@ -49,7 +54,7 @@ pub struct Authenticate<'a> {
     pub game_data_format: Option<GameDataFormat>,
 }
 
-/// Fields of `JoinRoom` (spec 3.2), not yet checked against the rules for names and codes.
+/// Fields of `JoinRoom` (protocol 3.2), not yet checked against the rules for names and codes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JoinRoom<'a> {
     /// Game the room belongs to.
@@ -72,14 +77,14 @@ pub struct JoinRoom<'a> {
     pub relay_transport: Option<RelayTransport>,
 }
 
-/// Field of `AuthorityRequest` (spec 3.6).
+/// Field of `AuthorityRequest` (protocol 3.6).
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct AuthorityRequest {
     /// `true` takes authority, `false` releases it.
     pub become_authority: bool,
 }
 
-/// Fields of `Reconnect` (spec 3.9).
+/// Fields of `Reconnect` (protocol 3.9).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reconnect<'a> {
     /// Player that comes back.
@@ -91,7 +96,7 @@ pub struct Reconnect<'a> {
     pub auth_token: Cow<'a, str>,
 }
 
-/// Fields of `JoinAsSpectator` (spec 3.10), not yet checked.
+/// Fields of `JoinAsSpectator` (protocol 3.10), not yet checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JoinAsSpectator<'a> {
     /// Game the room belongs to.
@@ -116,25 +121,6 @@ pub enum GameDataFormat {
     /// Known to the protocol, never served.
     Rkyv,
 }
-
-/// Transport of a relay.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RelayTransport {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// WebSocket.
-    Websocket,
-    /// Whatever works.
-    #[default]
-    Auto,
-}
-
-/// The text is no valid client message; the answer is always the same (spec 2.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Invalid;
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -165,8 +151,8 @@ impl<'a> ClientMessage<'a> {
     /// Parses one text message: first the envelope, then `data` by its type.
     ///
     /// # Errors
-    /// [`Invalid`] for everything spec 2.8 lists, for arrays in place of objects, and for values nested deeper than
-    /// [`DEPTH_MAX`](super::DEPTH_MAX) (D2).
+    /// [`Invalid`] for everything protocol 2.8 lists, for arrays in place of objects, and for values nested deeper than
+    /// [`DEPTH_MAX`](super::invalid::DEPTH_MAX) (D2).
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
         if let Some(value) = game_data::value(text) {
             return Ok(Self::GameData(value));
@@ -254,7 +240,7 @@ fn without_payload<'a>(data: Option<&str>, message: ClientMessage<'a>) -> Result
 
 fn game_data_value(data: Option<&str>) -> Result<&str, Invalid> {
     let body: GameDataBody<'_> = object(data.ok_or(Invalid)?)?;
-    super::json_depth::check(body.data.get())?;
+    json_depth::check(body.data.get())?;
     Ok(body.data.get())
 }
 

@@ -1,4 +1,7 @@
-use super::{Invalid, RelayTransport};
+//! How players reach each other.
+
+use super::invalid::Invalid;
+use super::json_depth;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -7,7 +10,7 @@ use std::borrow::Cow;
 /// bytes longer, for the keys that are always present.
 pub const CONNECTION_INFO_BYTES_MAX: usize = 4096;
 
-/// How the other players reach a player, as it told us with `ProvideConnectionInfo` (spec 3.7). Unknown keys are dropped;
+/// How the other players reach a player, as it told us with `ProvideConnectionInfo` (protocol 3.7). Unknown keys are dropped;
 /// keys are written in this order, after `type`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -59,11 +62,26 @@ pub enum ConnectionInfo {
     },
 }
 
+/// Transport of a relay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayTransport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// WebSocket.
+    Websocket,
+    /// Whatever works.
+    #[default]
+    Auto,
+}
+
 impl ConnectionInfo {
     /// Reads what a client provides: an object, `type` anywhere in it.
     ///
     /// # Errors
-    /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], nested deeper than [`DEPTH_MAX`](super::DEPTH_MAX) (D2), of
+    /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], nested deeper than [`DEPTH_MAX`](super::invalid::DEPTH_MAX) (D2), of
     /// an unknown type, or with keys that are missing, twice there or of the wrong type; also for custom data that is no
     /// more than grammatical, with a lone surrogate or a number beyond a double: a snapshot that carries it could not be
     /// read, and nobody could join any more.
@@ -71,7 +89,7 @@ impl ConnectionInfo {
         if text.len() > CONNECTION_INFO_BYTES_MAX {
             return Err(Invalid);
         }
-        super::json_depth::check(text)?;
+        json_depth::check(text)?;
         let info = read(text).map_err(|_| Invalid)?;
         if let Self::Custom { data } = &info {
             serde_json::from_str::<serde_json::Value>(data.get()).map_err(|_| Invalid)?;
@@ -151,7 +169,7 @@ keys!(WebRtc {
 });
 keys!(Custom { data: Box<RawValue>, });
 
-/// A JSON null equals an absent key (spec 3).
+/// A JSON null equals an absent key (protocol 3).
 fn null_is_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RelayTransport, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -1,6 +1,8 @@
+//! Error codes.
+
 use serde::{Deserialize, Serialize};
 
-/// The 40 error codes that a v2 client knows (spec 4). There is no 41st: a strict client fails to parse one.
+/// The 40 error codes that a v2 client knows (protocol 4). There is no 41st: a strict client fails to parse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {

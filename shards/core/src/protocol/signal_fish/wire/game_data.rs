@@ -1,6 +1,6 @@
 //! `GameData` in one pass: the message that players send all day is read without building anything.
 
-use super::DEPTH_MAX;
+use super::invalid::DEPTH_MAX;
 
 /// The JSON text of the relayed value in `{"type":"GameData","data":{"data":…}}`, checked to be JSON and to nest at most
 /// [`DEPTH_MAX`] deep (D2).
@@ -242,7 +242,7 @@ fn special_bytes(word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ClientMessage;
+    use super::super::client::ClientMessage;
     use super::*;
     use proptest::prelude::*;
 

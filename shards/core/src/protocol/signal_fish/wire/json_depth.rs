@@ -1,6 +1,6 @@
 //! Depth of nesting of a JSON text, which raw values do not count (D2).
 
-use super::{DEPTH_MAX, Invalid};
+use super::invalid::{DEPTH_MAX, Invalid};
 
 /// Checks that `json` nests objects and arrays at most [`DEPTH_MAX`] deep. Of a text that is no JSON the answer means
 /// nothing.

@@ -1,32 +1,22 @@
-//! MessagePack game data (spec 2.9, D38).
+//! MessagePack game data (protocol 2.9, D38).
 //!
 //! Nothing here trusts an announced length: memory grows with the bytes that are really there, and nesting is counted.
 
 mod item;
 
-use super::{DEPTH_MAX, Invalid, PlayerId};
+use super::invalid::{DEPTH_MAX, Invalid};
+use crate::room::MemberId as PlayerId;
 use data_encoding::BASE64;
 use item::{Item, Items};
-use std::fmt;
+
+pub use item::NotConvertible;
 
 /// The longest JSON text that [`to_json`] makes of a payload of `n` bytes is `EXPANSION_MAX * n`: eight characters for
 /// each one-byte `false` that is key and value of a map inside a key.
 pub const EXPANSION_MAX: usize = 8;
 
-/// The payload is empty, invalid or holds something that JSON cannot express (D38).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotConvertible;
-
-impl fmt::Display for NotConvertible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("payload cannot be converted to JSON")
-    }
-}
-
-impl std::error::Error for NotConvertible {}
-
 /// Appends the binary message that members with `message_pack` get: a map of `from_player`, `encoding` and `payload`, the
-/// payload as it came (spec 2.9).
+/// payload as it came (protocol 2.9).
 pub fn write_binary_game_data(from_player: PlayerId, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\x83\xabfrom_player\xc4\x10");
     out.extend_from_slice(from_player.as_bytes());

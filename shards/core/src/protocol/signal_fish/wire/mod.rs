@@ -7,27 +7,22 @@ mod client;
 mod connection_info;
 mod error_code;
 mod game_data;
-mod id;
+mod invalid;
 pub mod json_depth;
 pub mod message_pack;
 mod name;
 mod server;
 mod timestamp;
 
-pub use client::{
-    Authenticate, AuthorityRequest, ClientMessage, GameDataFormat, Invalid, JoinAsSpectator, JoinRoom, Reconnect,
-    RelayTransport,
-};
-pub use connection_info::{CONNECTION_INFO_BYTES_MAX, ConnectionInfo};
+pub use client::{Authenticate, AuthorityRequest, ClientMessage, GameDataFormat, JoinAsSpectator, JoinRoom, Reconnect};
+pub use connection_info::{CONNECTION_INFO_BYTES_MAX, ConnectionInfo, RelayTransport};
 pub use error_code::ErrorCode;
-pub use id::{PlayerId, RoomId};
+pub use invalid::{DEPTH_MAX, Invalid};
 pub use name::{GameName, NameError, NameRules, PlayerName, RoomCode};
 pub use server::{
     LobbyState, PeerConnection, PlayerInfo, PlayerNameRules, ProtocolInfo, RateLimits, Reconnected, RoomSnapshot,
-    ServerMessage, SpectatorInfo, SpectatorReason, SpectatorSnapshot, write_game_data,
+    ServerMessage, SpectatorInfo, SpectatorReason, SpectatorSnapshot, write_game_data, write_game_data_with,
 };
 pub use timestamp::Timestamp;
 
-/// Deepest nesting of objects and arrays that a relayed value may have; deeper ones could break the parsers of other
-/// players (D2).
-pub const DEPTH_MAX: usize = 120;
+pub use crate::room::{MemberId as PlayerId, RoomId};

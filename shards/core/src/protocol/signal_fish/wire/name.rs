@@ -1,3 +1,5 @@
+//! Names of games and players, codes of rooms.
+
 use std::fmt;
 
 /// Alphabet and lengths of player names (`protocol.player_name_validation`, `protocol.max_player_name_length`).
@@ -30,7 +32,7 @@ impl Default for NameRules {
     }
 }
 
-/// Why a name or code was refused: the reason text that the client gets (spec 3.2).
+/// Why a name or code was refused: the reason text that the client gets (protocol 3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameError(String);
 
@@ -54,7 +56,7 @@ impl GameName {
     /// Checks a game name of at most `length_max` Unicode scalar values.
     ///
     /// # Errors
-    /// The reason text of spec 3.2, step 2.
+    /// The reason text of protocol 3.2, step 2.
     pub fn parse(text: &str, length_max: usize) -> Result<Self, NameError> {
         if text.is_empty() {
             return error("Game name cannot be empty");
@@ -86,7 +88,7 @@ impl PlayerName {
     /// Checks a player's or spectator's name.
     ///
     /// # Errors
-    /// The reason text of spec 3.2, step 3.
+    /// The reason text of protocol 3.2, step 3.
     pub fn parse(text: &str, rules: &NameRules) -> Result<Self, NameError> {
         if text.is_empty() {
             return error("Player name cannot be empty");
@@ -153,7 +155,7 @@ impl RoomCode {
     /// Checks a code that a client gave and upper-cases it.
     ///
     /// # Errors
-    /// The reason text of spec 3.2, step 6.
+    /// The reason text of protocol 3.2, step 6.
     pub fn parse(text: &str, length: usize) -> Result<Self, NameError> {
         if text.is_empty() {
             return error("Room code cannot be empty");

@@ -1,9 +1,16 @@
-use super::{ConnectionInfo, ErrorCode, GameDataFormat, PlayerId, RoomId, Timestamp};
+//! What the server sends.
+
+use super::client::GameDataFormat;
+use super::connection_info::ConnectionInfo;
+use super::error_code::ErrorCode;
+use super::timestamp::Timestamp;
+use crate::room::{MemberId as PlayerId, RoomId};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::convert::Infallible;
 
-/// What the server sends as text (spec 4); keys are written in the order of the fields.
+/// What the server sends as text (protocol 4); keys are written in the order of the fields.
 ///
 /// Reading one back borrows from the text and needs `type` to come first, which it does in everything this server writes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -175,11 +182,28 @@ impl ServerMessage<'_> {
 
 /// Appends a `GameData` message to `out`: the sender's text of `data` as it came, nothing parsed, nothing rebuilt (D2).
 pub fn write_game_data(from_player: PlayerId, data: &str, out: &mut Vec<u8>) {
+    // Appending text cannot fail.
+    let Ok(()) = write_game_data_with(from_player, out, |out| {
+        out.extend_from_slice(data.as_bytes());
+        Ok::<_, Infallible>(())
+    });
+}
+
+/// As [`write_game_data`], for a value whose JSON text `write` appends.
+///
+/// # Errors
+/// That of `write`; `out` then ends anywhere.
+pub fn write_game_data_with<E>(
+    from_player: PlayerId,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
     out.extend_from_slice(br#"{"type":"GameData","data":{"from_player":""#);
     out.extend_from_slice(from_player.encode(&mut [0; 36]).as_bytes());
     out.extend_from_slice(br#"","data":"#);
-    out.extend_from_slice(data.as_bytes());
+    write(out)?;
     out.extend_from_slice(b"}}");
+    Ok(())
 }
 
 /// Advisory limits shown in `Authenticated`.
@@ -226,15 +250,15 @@ pub struct PlayerNameRules {
     pub max_length: usize,
     /// Shortest name: 1.
     pub min_length: usize,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allow_unicode_alphanumeric: bool,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allow_spaces: bool,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allow_leading_trailing_whitespace: bool,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     pub allowed_symbols: Vec<char>,
-    /// See [`NameRules`](super::NameRules).
+    /// See [`NameRules`](super::name::NameRules).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub additional_allowed_characters: Option<String>,
 }
@@ -367,7 +391,7 @@ pub struct PeerConnection<'a> {
     pub connection_info: Option<Cow<'a, ConnectionInfo>>,
 }
 
-/// State of a room's lobby (spec 5).
+/// State of a room's lobby (protocol 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LobbyState {

@@ -1,3 +1,5 @@
+//! Moments.
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::time::{Duration, SystemTime};

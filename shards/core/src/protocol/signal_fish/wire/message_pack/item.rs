@@ -1,6 +1,20 @@
-use super::NotConvertible;
+//! MessagePack, one item at a time.
+
 use rmp::Marker;
 use rmp::decode::{Bytes, RmpRead};
+use std::fmt;
+
+/// The payload is empty, invalid or holds something that JSON cannot express (D38).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotConvertible;
+
+impl fmt::Display for NotConvertible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("payload cannot be converted to JSON")
+    }
+}
+
+impl std::error::Error for NotConvertible {}
 
 /// One value, or the head of an array or map whose values follow.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,95 @@
+//! What Signal Fish is on one shard.
+
+use super::counters::{Counters, Gauges};
+use super::records::Records;
+use super::room::Room;
+use super::sessions::Sessions;
+use super::settings::Settings;
+use crate::admission::AppIndex;
+use crate::entry::{Openings, Routing, draw_hashing};
+use crate::room::Rooms;
+use crate::slot::ShardIndex;
+use ahash::RandomState;
+use rand::Rng;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sessions and rooms of one shard.
+pub struct SignalFish {
+    pub(super) settings: Arc<Settings>,
+    pub(super) shard: ShardIndex,
+    pub(super) routing: Routing,
+    pub(super) random: Box<dyn Rng + Send>,
+    pub(super) apps: HashMap<Box<str>, AppIndex, RandomState>,
+    pub(super) sessions: Sessions,
+    pub(super) rooms: Rooms<Room>,
+    /// Rooms for which a permit is asked.
+    pub(super) openings: Openings,
+    pub(super) records: Records,
+    pub(super) counters: Counters,
+    /// When rooms are swept, if there are any.
+    pub(super) next_sweep: Duration,
+}
+
+impl SignalFish {
+    /// No sessions and no rooms yet. `random` must be fit for secrets: it makes ids, room codes and reconnection tokens.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, shard: ShardIndex, routing: Routing, mut random: Box<dyn Rng + Send>) -> Self {
+        // With the routing's seeds the keys of a shard would share their low hash bits.
+        let hashing = draw_hashing(&mut *random);
+        let mut apps = HashMap::with_hasher(hashing.clone());
+        // A later entry with the same id wins.
+        for (index, app) in (0..).zip(&settings.apps) {
+            apps.insert(app.app_id.as_str().into(), AppIndex(index));
+        }
+        Self {
+            settings,
+            shard,
+            routing,
+            random,
+            apps,
+            sessions: Sessions::default(),
+            rooms: Rooms::new(&hashing),
+            openings: Openings::new(&hashing),
+            records: Records::new(hashing),
+            counters: Counters::default(),
+            next_sweep: Duration::ZERO,
+        }
+    }
+
+    /// What happened since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// What lives now. Walks all rooms.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            rooms: self.rooms.len(),
+            players: self.rooms().map(|room| room.players().len()).sum(),
+            spectators: self.rooms().map(|room| room.spectators().len()).sum(),
+            sessions: self.sessions.len(),
+            awaited: self.records.len(),
+            openings: self.openings.len(),
+        }
+    }
+
+    /// Every room, in no order that means anything.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.iter().map(|(_, entry)| &entry.room)
+    }
+}
+
+impl fmt::Debug for SignalFish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gauges = self.gauges();
+        f.debug_struct("SignalFish")
+            .field("shard", &self.shard)
+            .field("gauges", &gauges)
+            .finish_non_exhaustive()
+    }
+}

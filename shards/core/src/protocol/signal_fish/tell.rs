@@ -1,0 +1,104 @@
+//! Telling clients: a message is encoded once and appended to the outbox of each recipient.
+
+use super::counters::Counters;
+use super::failure::Failure;
+use super::room::Room;
+use super::state::SignalFish;
+use super::wire::{ErrorCode, PlayerId, ServerMessage};
+use crate::effects::{Cx, Effects};
+use crate::room::RoomHandle;
+use crate::ws::Kind;
+use std::borrow::Cow;
+
+/// To one client.
+pub(super) fn tell(cx: &mut Cx<'_>, message: &ServerMessage<'_>) {
+    cx.send(Kind::Text, |out| message.write(out));
+}
+
+/// An `Error` to one client.
+pub(super) fn error<'a>(cx: &mut Cx<'_>, message: impl Into<Cow<'a, str>>, code: ErrorCode) {
+    let message = message.into();
+    let error_code = Some(code);
+    tell(cx, &ServerMessage::Error { message, error_code });
+}
+
+/// A failure as an `Error` to one client.
+pub(super) fn failure(cx: &mut Cx<'_>, failure: Failure) {
+    error(cx, failure.reason, failure.code);
+}
+
+/// To a client that sent what only a member may send (D5).
+pub(super) fn not_in_room(cx: &mut Cx<'_>) {
+    error(cx, "Not in a room", ErrorCode::NotInRoom);
+}
+
+/// Makes a message the frame that is delivered next.
+pub(super) fn encode(fx: &mut Effects, message: &ServerMessage<'_>) {
+    fx.frame.encode(Kind::Text, |out| message.write(out));
+}
+
+/// Keeps the text of the frame for those who can still return (D20).
+pub(super) fn record(fx: &Effects, room: &mut Room, counters: &mut Counters) {
+    if room.is_recording() {
+        room.record(fx.frame.payload());
+        counters.events_recorded += 1;
+    }
+}
+
+impl SignalFish {
+    /// Delivers the frame to every member but `except`, and keeps it for those who can still return. Returns how many
+    /// were told.
+    pub(super) fn deliver(&mut self, fx: &mut Effects, room: RoomHandle, except: Option<PlayerId>) -> u64 {
+        let Some(room) = self.rooms.get_mut(room) else {
+            return 0;
+        };
+        let told = room.members().deliver(except, fx);
+        record(fx, room, &mut self.counters);
+        told
+    }
+
+    /// Encodes a message and [delivers](Self::deliver) it.
+    pub(super) fn broadcast(
+        &mut self,
+        fx: &mut Effects,
+        room: RoomHandle,
+        except: Option<PlayerId>,
+        message: &ServerMessage<'_>,
+    ) {
+        encode(fx, message);
+        self.deliver(fx, room, except);
+    }
+
+    /// Who has authority now. Each member is told whether it is itself; `except` is told nothing.
+    pub(super) fn authority_changed(&mut self, fx: &mut Effects, room: RoomHandle, except: Option<PlayerId>) {
+        self.counters.authority_changes += 1;
+        let Some(room) = self.rooms.get_mut(room) else { return };
+        let authority_player = room.authority();
+        let changed = |you_are_authority| ServerMessage::AuthorityChanged {
+            authority_player,
+            you_are_authority,
+        };
+        let told = |id| Some(id) != except;
+        if let Some(holder) = authority_player.filter(|holder| told(*holder))
+            && let Some(holder) = room.members().get(holder)
+        {
+            encode(fx, &changed(true));
+            fx.append(holder.slot);
+        }
+        encode(fx, &changed(false));
+        for member in room.members().all() {
+            if told(member.id) && Some(member.id) != authority_player {
+                fx.append(member.slot);
+            }
+        }
+        record(fx, room, &mut self.counters);
+    }
+
+    /// How the lobby is now, to every member.
+    pub(super) fn lobby_state_changed(&mut self, fx: &mut Effects, room: RoomHandle) {
+        let Some(changed) = self.rooms.get(room).map(|room| room.lobby_state_changed()) else {
+            return;
+        };
+        self.broadcast(fx, room, None, &changed);
+    }
+}

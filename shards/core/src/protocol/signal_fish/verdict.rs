@@ -1,0 +1,120 @@
+//! Asks go out, verdicts come back: the one place where a session goes on, or is told that it failed.
+
+use super::failure::Failure;
+use super::pending::{Creation, Pending, Wanted, Wish};
+use super::state::SignalFish;
+use super::tell::tell;
+use super::wire::ServerMessage;
+use crate::admission::{Ask, Verdict};
+use crate::effects::Cx;
+use crate::entry::{Denied, grant};
+use crate::slot::Slot;
+
+impl SignalFish {
+    /// Asks for leave. The session waits until the verdict is here.
+    pub(super) fn ask_leave(&mut self, cx: &mut Cx<'_>, wish: Wish, ask: Ask) {
+        self.wait(cx.slot, Pending::Leave(wish));
+        cx.ask(ask);
+    }
+
+    /// Asks for the permit of a room. The session waits until the verdict is here.
+    pub(super) fn ask_permit(&mut self, cx: &mut Cx<'_>, creation: Creation) {
+        let Some(session) = self.sessions.get(cx.slot) else {
+            return;
+        };
+        let (ip, app) = (session.ip, session.app);
+        let game = creation.game().as_str().into();
+        self.wait(cx.slot, Pending::Permit(creation));
+        cx.ask(Ask::OpenRoom { ip, app, game });
+    }
+
+    pub(super) fn wait(&mut self, slot: Slot, pending: Pending) {
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.pending = Some(Box::new(pending));
+        }
+    }
+
+    /// Whether a session waits, so that none of its messages may be delivered.
+    #[must_use]
+    pub fn waits(&self, slot: Slot) -> bool {
+        self.sessions.get(slot).is_some_and(|session| session.pending.is_some())
+    }
+
+    /// Admission answered.
+    pub fn verdict(&mut self, cx: &mut Cx<'_>, verdict: Verdict) {
+        match self.sessions.take_pending(cx.slot) {
+            Some(Pending::Leave(wish)) => match grant::leave(verdict, cx.fx) {
+                Ok(()) => self.granted(cx, wish),
+                Err(denied) => self.fail(cx, wish.wanted(), Failure::denied(denied, "")),
+            },
+            Some(Pending::Permit(creation)) => match grant::permit(verdict, cx.fx) {
+                Ok(permit) => self.open(cx, creation, permit),
+                Err(denied) => self.permit_denied(cx, creation, denied),
+            },
+            // Nothing was asked for these: they go on waiting.
+            Some(pending @ (Pending::Queued(_) | Pending::Move(_))) => {
+                grant::give_back(verdict, cx.fx);
+                self.wait(cx.slot, pending);
+            }
+            // The session has ended.
+            None => {
+                grant::give_back(verdict, cx.fx);
+                if let Some(key) = self.sessions.take_asking(cx.slot) {
+                    self.open_next(cx, &key);
+                }
+            }
+        }
+        self.resume(cx);
+    }
+
+    /// Admission gave leave.
+    fn granted(&mut self, cx: &mut Cx<'_>, wish: Wish) {
+        match wish {
+            Wish::Authenticate(app, introduction) => self.introduce(cx, Some(app), introduction),
+            Wish::Join(join) => self.join(cx, join),
+            Wish::Watch(watch) => self.watch(cx, watch),
+            Wish::Fail(wanted, failure) => self.fail(cx, wanted, failure),
+        }
+    }
+
+    /// No permit: in an opening the next one asks for itself.
+    fn permit_denied(&mut self, cx: &mut Cx<'_>, creation: Creation, denied: Denied) {
+        self.fail(cx, Wanted::Seat, Failure::denied(denied, creation.game().as_str()));
+        if let Creation::Coded(join) = creation {
+            self.open_next(cx, &join.key);
+        }
+    }
+
+    /// Tells a client that it does not get what it wanted.
+    pub(super) fn fail(&mut self, cx: &mut Cx<'_>, wanted: Wanted, failure: Failure) {
+        let Failure { reason, code } = failure;
+        let error_code = Some(code);
+        match wanted {
+            Wanted::App => {
+                self.authentication_failed(cx, Failure { reason, code });
+                self.close(cx, "authentication failed");
+            }
+            Wanted::Seat => {
+                self.counters.joins_failed += 1;
+                tell(cx, &ServerMessage::RoomJoinFailed { reason, error_code });
+            }
+            Wanted::View => tell(cx, &ServerMessage::SpectatorJoinFailed { reason, error_code }),
+            Wanted::Return => {
+                self.counters.reconnections_failed += 1;
+                let error_code = code;
+                tell(cx, &ServerMessage::ReconnectionFailed { reason, error_code });
+            }
+        }
+    }
+
+    /// Lets a session go on, unless it waits for something else by now.
+    pub(super) fn resume(&self, cx: &mut Cx<'_>) {
+        if self
+            .sessions
+            .get(cx.slot)
+            .is_some_and(|session| session.pending.is_none())
+        {
+            cx.resume();
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The thread of a shard: turns, and sleep between them.
+
+use crate::clock::Clock;
+use crate::mailbox::{Inbox, Mailbox};
+use crate::post::ShardPost;
+use crate::sockets::TcpSockets;
+use crate::warnings::Warnings;
+use crossbeam_channel::Sender;
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use signal_fish_core::shard::{Next, Plan, Request, Shard};
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Memory that glommio registers with each of its rings; its default of 10 MiB is for files.
+const IO_MEMORY_BYTES: usize = 64 * 1024;
+/// How long a task may run before glommio asks it to yield. There is one task, which never does.
+const PREEMPT_TIMER: Duration = Duration::from_secs(24 * 3600);
+
+/// What a shard has around it.
+#[derive(Debug)]
+pub struct Surroundings<M> {
+    /// CPU to pin the thread to; `None` leaves it to the scheduler.
+    pub cpu: Option<usize>,
+    /// Listener of its own, as from [`listen`](crate::listen).
+    pub listener: TcpListener,
+    /// Its mailbox.
+    pub inbox: Inbox,
+    /// The mailboxes of all shards, its own included.
+    pub mailboxes: Arc<[Mailbox]>,
+    /// To the control plane.
+    pub control: Sender<M>,
+    /// Start of the process's monotonic clock, the same for all shards.
+    pub start: Instant,
+}
+
+/// A running shard.
+#[derive(Debug)]
+pub struct ShardThread(ExecutorJoinHandle<()>);
+
+impl ShardThread {
+    /// Starts a shard on a thread of its own; `started` gets one message when it serves.
+    ///
+    /// # Errors
+    /// When its epoll set, the thread or the rings of the executor cannot be made. Rings that fail on the thread itself drop
+    /// `started` without a message, and [`Self::join`] says why.
+    pub fn spawn<M>(plan: Plan, surroundings: Surroundings<M>, started: Sender<()>) -> io::Result<Self>
+    where
+        M: From<Request> + Send + 'static,
+    {
+        let Surroundings {
+            cpu,
+            listener,
+            inbox,
+            mailboxes,
+            control,
+            start,
+        } = surroundings;
+        let sockets = TcpSockets::new(listener, inbox.wake())?;
+        let post = ShardPost {
+            inbox,
+            mailboxes,
+            control,
+        };
+        let clock = Clock::new(start);
+        LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
+            .name("shard")
+            .io_memory(IO_MEMORY_BYTES)
+            .preempt_timer(PREEMPT_TIMER)
+            .spawn(move || async move { serve(Shard::new(plan, sockets, post), clock, &started) })
+            .map(Self)
+            .map_err(io::Error::from)
+    }
+
+    /// Waits for the end of the shard.
+    ///
+    /// # Errors
+    /// When its executor failed.
+    pub fn join(self) -> io::Result<()> {
+        self.0.join().map_err(io::Error::from)
+    }
+}
+
+/// The life of a shard. It never gives the thread back to the executor: a trip through the executor's rings costs more than
+/// the sleep itself, and there is no other task.
+fn serve<M: From<Request>>(mut shard: Shard<TcpSockets, ShardPost<M>>, clock: Clock, started: &Sender<()>) {
+    let mut warnings = Warnings::default();
+    // Nobody waits for it any more if the server is being given up.
+    let _ = started.send(());
+    loop {
+        let now = clock.read();
+        let next = shard.turn(now);
+        warnings.look_at(now.monotonic, shard.counters());
+        let timeout = match next {
+            Next::Ended => break,
+            Next::Now => Duration::ZERO,
+            Next::At(at) => at.saturating_sub(clock.monotonic()),
+        };
+        if timeout.is_zero() || !shard.post().inbox.lie_down() {
+            shard.sockets().wait(Duration::ZERO);
+        } else {
+            shard.sockets().wait(timeout);
+            shard.post().inbox.get_up();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The table of paths, and who may use them.
+
+use crate::Config;
+use crate::config::ClientIpHeader;
+use signal_fish_core::http::{self, Origins, Routes, Site, Target, TrustedProxies};
+use signal_fish_core::protocol::Protocol;
+
+/// What stands at which path.
+pub(crate) fn routes() -> Routes<Protocol> {
+    Routes::new(vec![
+        ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
+        ("/v2/health", Target::Health),
+        ("/healthz", Target::Health),
+        ("/readyz", Target::Ready),
+    ])
+}
+
+/// What the listener serves.
+pub(crate) fn site(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> {
+    let header = match config.security.client_ip_header {
+        ClientIpHeader::XForwardedFor => http::ClientIpHeader::XForwardedFor,
+        ClientIpHeader::Forwarded => http::ClientIpHeader::Forwarded,
+    };
+    Site {
+        routes,
+        origins: Origins::parse(&config.security.cors_origins),
+        trusted_proxies: TrustedProxies::new(config.security.trusted_proxies.clone(), header),
+    }
+}
