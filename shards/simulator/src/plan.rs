@@ -35,7 +35,7 @@ pub fn options(settings: &Settings) -> Options {
         head_timeout: Duration::from_secs(10),
         keep_alive_timeout: Duration::from_secs(30),
         message_timeout: Duration::from_secs(30),
-        ping_timeout: settings.ping_timeout,
+        ping_timeout: Duration::from_secs(30),
         drain_timeout: Duration::from_secs(5),
         slots_max: 1_000_000,
     }

@@ -8,8 +8,9 @@ use crate::sink::{Directory, Letters, SinkPost, SinkSocket, SinkSockets};
 use crate::sockets::LOCALHOST;
 use signal_fish_core::admission::Admission;
 use signal_fish_core::entry::{Routing, draw_hashing};
-use signal_fish_core::protocol::signal_fish::Settings;
-use signal_fish_core::room::RoomKey;
+use signal_fish_core::protocol::signal_fish::wire::{GameName, RoomCode};
+use signal_fish_core::protocol::signal_fish::{Settings, room};
+
 use signal_fish_core::shard::{Mail, Next, Plan, Request, Shard};
 use signal_fish_core::{Now, ShardIndex, Slot};
 use std::cell::RefCell;
@@ -181,9 +182,14 @@ impl Shards {
     /// If there is none among the first ten thousand.
     #[must_use]
     pub fn code_on(&self, shard: u16, nth: usize) -> String {
+        let game = GameName::parse(GAME, 64).expect("the game has a valid name");
+        let owner = |code: &str| {
+            let code = RoomCode::parse(code, 6).expect("six letters and digits are a code");
+            self.routing.room(&room::key(None, &game, &code))
+        };
         (0..10_000)
             .map(|number| format!("R{number:05}"))
-            .filter(|code| self.routing.room(&RoomKey::new(GAME, None, code.clone())) == ShardIndex(shard))
+            .filter(|code| owner(code) == ShardIndex(shard))
             .nth(nth)
             .expect("one of so many codes belongs to every shard")
     }

@@ -131,6 +131,14 @@ impl World {
         Self::new(1, 7, settings, open_limits())
     }
 
+    /// One shard, no limits of admission, and another bound on silence.
+    #[must_use]
+    pub fn with_ping_timeout(settings: Settings, ping_timeout: Duration) -> Self {
+        let mut design = Design::new(1, 7).with_settings(settings);
+        design.options.ping_timeout = ping_timeout;
+        Self::build(design)
+    }
+
     /// One shard, documented defaults.
     #[must_use]
     pub fn limited(limits: Limits) -> Self {

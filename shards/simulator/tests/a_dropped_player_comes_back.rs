@@ -213,11 +213,11 @@ fn a_started_game_holds_seat_and_name() {
 
 #[test]
 fn a_started_game_waits_for_held_seats_and_no_longer() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(1000),
+    let settings = Settings {
         reconnection_window: Duration::from_secs(10),
         ..Settings::default()
-    });
+    };
+    let mut world = World::with_ping_timeout(settings, Duration::from_secs(1000));
     let room = world.room(&["a", "b"], 2);
     start(&mut world, &room);
     world.drop_client(room[0]);
@@ -237,11 +237,11 @@ fn a_started_game_waits_for_held_seats_and_no_longer() {
 
 #[test]
 fn the_window_ends_and_the_seat_is_free() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(1000),
+    let settings = Settings {
         reconnection_window: Duration::from_secs(10),
         ..Settings::default()
-    });
+    };
+    let mut world = World::with_ping_timeout(settings, Duration::from_secs(1000));
     let room = world.room(&["a", "b"], 2);
     start(&mut world, &room);
     world.drop_client(room[1]);

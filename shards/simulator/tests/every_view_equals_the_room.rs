@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use script::{Run, Step, raced_step, settings, step};
 use serde_json::Value;
 use signal_fish_core::protocol::signal_fish::wire::LobbyState;
-use signal_fish_core::room::Room;
+use signal_fish_core::protocol::signal_fish::room::Room;
 use std::collections::BTreeSet;
 use signal_fish_simulator::world::{Got, Id, World, kind};
 

@@ -7,7 +7,6 @@ use signal_fish_simulator::world::{World, just, say, spectate};
 
 fn settings() -> Settings {
     Settings {
-        ping_timeout: Duration::from_secs(1_000),
         room_cleanup_interval: Duration::from_secs(1),
         empty_room_timeout: Duration::from_secs(10),
         inactive_room_timeout: Duration::from_secs(20),
@@ -15,9 +14,14 @@ fn settings() -> Settings {
     }
 }
 
+/// Nobody is closed for silence.
+fn world(settings: Settings) -> World {
+    World::with_ping_timeout(settings, Duration::from_secs(1_000))
+}
+
 #[test]
 fn an_empty_room_stands_for_a_while_from_becoming_empty() {
-    let mut world = World::with(settings());
+    let mut world = world(settings());
     let room = world.room(&["a"], 2);
     let first = world.clients[room[0]].room_id.clone();
     world.advance(Duration::from_secs(15));
@@ -36,7 +40,7 @@ fn an_empty_room_stands_for_a_while_from_becoming_empty() {
 
 #[test]
 fn spectators_do_not_keep_a_room() {
-    let mut world = World::with(settings());
+    let mut world = world(settings());
     let room = world.room(&["a"], 2);
     let s = world.connect();
     world.send(s, spectate("ROOM42", "s"));
@@ -47,7 +51,7 @@ fn spectators_do_not_keep_a_room() {
 
 #[test]
 fn a_room_in_which_nobody_speaks_ends_and_its_members_are_told() {
-    let mut world = World::with(settings());
+    let mut world = world(settings());
     let room = world.room(&["a", "b"], 8);
     let s = world.connect();
     world.send(s, spectate("ROOM42", "s"));
@@ -73,7 +77,7 @@ fn a_room_in_which_nobody_speaks_ends_and_its_members_are_told() {
 
 #[test]
 fn a_room_with_traffic_lives_however_old_it_is() {
-    let mut world = World::with(settings());
+    let mut world = world(settings());
     let room = world.room(&["a", "b"], 8);
     for _ in 0..10 {
         world.advance(Duration::from_secs(15));
@@ -84,7 +88,7 @@ fn a_room_with_traffic_lives_however_old_it_is() {
 
 #[test]
 fn a_started_game_that_everybody_left_is_over_at_once() {
-    let mut world = World::with(settings());
+    let mut world = world(settings());
     let room = world.room(&["a", "b"], 2);
     for id in &room {
         world.send(*id, just("PlayerReady"));
@@ -98,7 +102,7 @@ fn a_started_game_that_everybody_left_is_over_at_once() {
 
 #[test]
 fn with_no_timeout_an_empty_room_ends_at_the_next_sweep() {
-    let mut world = World::with(Settings {
+    let mut world = world(Settings {
         empty_room_timeout: Duration::ZERO,
         ..settings()
     });

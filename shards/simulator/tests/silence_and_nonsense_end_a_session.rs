@@ -11,10 +11,7 @@ fn pings(world: &World, id: usize) -> usize {
 
 #[test]
 fn a_silent_client_is_pinged_at_half_time_and_closed_at_full() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(10),
-        ..Settings::default()
-    });
+    let mut world = World::with_ping_timeout(Settings::default(), Duration::from_secs(10));
     let a = world.connect();
     world.advance(Duration::from_millis(4_750));
     assert_eq!(pings(&world, a), 0);
@@ -30,10 +27,7 @@ fn a_silent_client_is_pinged_at_half_time_and_closed_at_full() {
 
 #[test]
 fn any_frame_is_life() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(10),
-        ..Settings::default()
-    });
+    let mut world = World::with_ping_timeout(Settings::default(), Duration::from_secs(10));
     let room = world.room(&["a", "b", "c", "d"], 8);
     let d = world.player_id(room[3]);
     for _ in 0..5 {

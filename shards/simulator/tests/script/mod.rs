@@ -1,7 +1,7 @@
 //! Random scripts of what clients do, over a few games, codes and names, so that they meet and clash.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
-use signal_fish_simulator::world::{Id, World, authority, just, reconnect, say, spectate};
+use signal_fish_simulator::world::{Design, Id, World, authority, just, reconnect, say, spectate};
 use proptest::prelude::*;
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Limits};
@@ -115,7 +115,6 @@ pub fn settings() -> Settings {
     Settings {
         max_players_limit: 3,
         max_spectators_per_room: 2,
-        ping_timeout: Duration::from_secs(20),
         room_cleanup_interval: Duration::from_secs(2),
         empty_room_timeout: Duration::from_secs(6),
         inactive_room_timeout: Duration::from_secs(15),
@@ -148,7 +147,15 @@ pub struct Run {
 
 impl Run {
     pub fn new(shards: u16, seed: u64) -> Self {
-        let mut world = World::new(shards, seed, settings(), limits());
+        let mut design = Design::new(shards, seed).with_settings(settings());
+        design.limits = limits();
+        design.options.ping_timeout = Duration::from_secs(20);
+        Self::of(design)
+    }
+
+    /// The clients of a script in a world of this design.
+    pub fn of(design: Design) -> Self {
+        let mut world = World::build(design);
         let ids = (0..CLIENTS).map(|_| world.connect()).collect();
         Self { world, ids, said: 0 }
     }
