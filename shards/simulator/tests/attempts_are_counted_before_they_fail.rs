@@ -162,6 +162,8 @@ fn a_connection_over_the_limit_is_told_and_closed_and_nothing_is_kept_of_it() {
     let told = world::error("Too many connections from your IP (1/1)", "TOO_MANY_CONNECTIONS");
     world.expect(b, json!([told, {"closed": "too many connections"}]));
     world.drop_client(a);
+    // A refusal is remembered for a second (D43).
+    world.advance(Duration::from_secs(1));
     let c = world.connect();
     world.expect(c, json!([]));
     world.drop_client(c);
