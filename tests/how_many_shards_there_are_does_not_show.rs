@@ -80,7 +80,7 @@ impl Stage<'_> {
                 ("id", "spectator_id"),
                 ("room", "room_id"),
                 ("code", "room_code"),
-                ("token", "reconnection_token"),
+                ("token", "auth_token"),
             ] {
                 let own = matches!(
                     message["type"].as_str(),
@@ -111,7 +111,7 @@ impl Stage<'_> {
             Value::String(text) => {
                 if key == "connected_at" {
                     "a time".clone_into(text);
-                } else if key == "reconnection_token" || key == "room_code" || is_uuid(text) {
+                } else if key == "auth_token" || key == "room_code" || is_uuid(text) {
                     let next = format!("name {}", self.names.len());
                     text.clone_from(self.names.entry(text.clone()).or_insert(next));
                 }

@@ -1,12 +1,11 @@
 //! The official client crate against the real binary. Whatever this server sends must be an event to it: a frame it
 //! cannot decode, or one that contradicts what it knows, fails the test.
 //!
-//! Release 0.14 of the crate holds the shape of v2 for frozen: in a v2 session it suppresses a `RoomJoined` or
-//! `Reconnected` with `reconnection_token` (D18), a `Reconnected` that replays `GameData` (D20), and an
-//! `AuthorityChanged` in favour of a player who left and came back (D21), as violations. The last two are kept out of
-//! this session; the token is switched off on the server, or taken out of the frames by the transport below and handed to the game,
-//! which then comes back with the client's own `reconnect`. It also sends no binary data in a v2 session, so that comes
-//! from a third player with a client of its own.
+//! Release 0.14 of the crate holds the shape of v2 for frozen: in a v2 session it suppresses a `Reconnected` that replays
+//! `GameData` (D20), and an `AuthorityChanged` in favour of a player who left and came back (D21), as violations. Both are
+//! kept out of this session. It passes over `auth_token` (D18), as over any key it does not know; so the transport below
+//! reads the token for the game, which then comes back with the client's own `reconnect`. It also sends no binary data in
+//! a v2 session, so that comes from a third player with a client of its own.
 
 mod harness;
 
@@ -22,13 +21,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::Receiver;
 
-/// The WebSocket transport, which takes the token out of what arrives and keeps it.
-struct TakesToken {
+/// The WebSocket transport, which keeps the token of what passes through it untouched.
+struct ReadsToken {
     inner: WebSocketTransport,
     token: Arc<Mutex<Option<String>>>,
 }
 
-impl Transport for TakesToken {
+impl Transport for ReadsToken {
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -39,20 +38,13 @@ impl Transport for TakesToken {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<TransportFrame, SignalFishError>>> {
         let polled = self.inner.poll_recv(cx);
-        let Poll::Ready(Some(Ok(TransportFrame::Text(text)))) = &polled else {
-            return polled;
-        };
-        let mut message: Value = serde_json::from_str(text).expect("the server sends JSON");
-        match message["data"]
-            .as_object_mut()
-            .and_then(|data| data.remove("reconnection_token"))
-        {
-            Some(Value::String(token)) => {
-                *self.token.lock().expect("token") = Some(token);
-                Poll::Ready(Some(Ok(TransportFrame::Text(message.to_string()))))
+        if let Poll::Ready(Some(Ok(TransportFrame::Text(text)))) = &polled {
+            let message: Value = serde_json::from_str(text).expect("the server sends JSON");
+            if let Some(token) = message["data"]["auth_token"].as_str() {
+                *self.token.lock().expect("token") = Some(token.to_owned());
             }
-            _ => polled,
         }
+        polled
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SignalFishError>> {
@@ -86,7 +78,7 @@ impl Player {
         let mut config = SignalFishConfig::new("my-game");
         config.game_data_format = format;
         let token = Arc::new(Mutex::new(None));
-        let transport = TakesToken {
+        let transport = ReadsToken {
             inner: transport,
             token: Arc::clone(&token),
         };
@@ -216,7 +208,7 @@ fn params(name: &str, code: Option<&str>) -> JoinRoomParams {
 #[test]
 fn two_clients_meet_and_exchange_a_thousand_messages_each_way() {
     const COUNT: u32 = 1000;
-    let server = Server::start(json!({"server": {"send_reconnection_token": false}}));
+    let server = Server::start(json!({}));
     run(async {
         let mut alice = Player::connect(&server, None).await;
         let mut bob = Player::connect(&server, None).await;
@@ -225,6 +217,10 @@ fn two_clients_meet_and_exchange_a_thousand_messages_each_way() {
         bob.client.join_room(params("Bob", Some(&a.code))).expect("sent");
         let b = bob.joined().await;
         assert_eq!((b.room, &b.code), (a.room, &a.code));
+        assert!(
+            a.token.is_some() && b.token.is_some(),
+            "the client works with the token"
+        );
         alice
             .until(
                 "PlayerJoined",

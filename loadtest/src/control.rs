@@ -36,7 +36,7 @@ pub struct Joined<'a> {
     pub player_id: &'a str,
     /// Token to come back with (D18).
     #[serde(default)]
-    pub reconnection_token: Option<&'a str>,
+    pub auth_token: Option<&'a str>,
 }
 
 /// What the generator needs of `LobbyStateChanged`.

@@ -379,7 +379,7 @@ impl Rooms {
         let Some(joined) = fields::<Joined<'_>>(text) else {
             return;
         };
-        self.seats[seat].place = joined.reconnection_token.map(|token| {
+        self.seats[seat].place = joined.auth_token.map(|token| {
             Box::new(Place {
                 player_id: joined.player_id.into(),
                 room_id: joined.room_id.into(),

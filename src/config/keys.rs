@@ -230,7 +230,7 @@ pub const KEYS: &[Key] = &[
         "Off saves the memory of the replay buffers.",
     ),
     key("server.send_reconnection_token", Bool, "true", "").doc(
-        "Whether `RoomJoined` and `Reconnected` carry the optional field `reconnection_token`.",
+        "Whether `RoomJoined` and `Reconnected` carry the optional field `auth_token`.",
         "Without it clients have nothing to return with; off suits only clients that refuse unknown fields.",
     ),
     key("server.reconnection_window", Integer(1, DAY_SECS), "300", "seconds").doc(
@@ -242,7 +242,7 @@ pub const KEYS: &[Key] = &[
         "The newest are kept. They must fit into `websocket.max_outbound_bytes`.",
     ),
     key("server.event_buffer_bytes", Integer(0, 64 * MIB), "262144", "bytes").doc(
-        "Bytes per room that are kept to be replayed.",
+        "Bytes per room that are kept to be replayed. A message larger than all of them is left out.",
         "Costs this much memory for every room somebody can return to, and must fit into `websocket.max_outbound_bytes`.",
     ),
     key("server.drain_timeout_secs", Integer(1, 300), "5", "seconds").doc(

@@ -387,5 +387,5 @@ fn token_may_be_switched_off() {
     let server = Server::start(json!({"server": {"send_reconnection_token": false}}));
     let mut a = server.client();
     let joined = a.create("no-token", "Alice", 4);
-    assert_eq!(joined.get("reconnection_token"), None);
+    assert_eq!(joined.get("auth_token"), None);
 }

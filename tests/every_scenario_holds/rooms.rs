@@ -30,7 +30,7 @@ fn s052_creator_gets_the_whole_room() {
         "ready_players",
         "relay_type",
         "current_spectators",
-        "reconnection_token",
+        "auth_token",
     ];
     expected.sort_unstable();
     let mut keys = keys;

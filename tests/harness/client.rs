@@ -41,7 +41,7 @@ pub struct Client {
     pub room: String,
     /// `room_code` of the same message.
     pub code: String,
-    /// Its `reconnection_token`, empty without one.
+    /// Its `auth_token`, empty without one.
     pub token: String,
 }
 
@@ -373,7 +373,7 @@ impl Client {
         self.id = text(id);
         self.room = text("room_id");
         self.code = text("room_code");
-        self.token = text("reconnection_token");
+        self.token = text("auth_token");
         data
     }
 

@@ -49,7 +49,7 @@ fn room_joined() -> impl FnMut() {
         ready_players: Vec::new(),
         relay_type: "matchbox".into(),
         current_spectators: Vec::new(),
-        reconnection_token: Some("0123456789abcdef0123456789abcdef".into()),
+        auth_token: Some("0123456789abcdef0123456789abcdef".into()),
     };
     let message = ServerMessage::RoomJoined(Box::new(snapshot));
     let mut out = Vec::with_capacity(4096);

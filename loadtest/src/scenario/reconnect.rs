@@ -97,7 +97,7 @@ impl Reconnect {
             } else {
                 self.failed += 1;
                 self.rooms.refusals.local(
-                    "RoomJoined carried no reconnection_token: server.send_reconnection_token is off or the server has none",
+                    "RoomJoined carried no auth_token: server.send_reconnection_token is off or the server has none",
                 );
             }
         }

@@ -5,7 +5,7 @@ use rmp::encode;
 use signal_fish_core::protocol::signal_fish::wire::message_pack::{
     EXPANSION_MAX, check_depth, to_json, write_binary_game_data,
 };
-use signal_fish_core::protocol::signal_fish::wire::{DEPTH_MAX, PlayerId};
+use signal_fish_core::protocol::signal_fish::wire::{DEPTH_MAX, PlayerId, json_strict};
 
 /// The JSON of `payload`; an error leaves what was there before.
 fn json(payload: &[u8]) -> Option<String> {
@@ -285,6 +285,7 @@ proptest! {
     #[test]
     fn a_value_becomes_the_same_value_in_json((payload, expected) in value()) {
         let text = json(&payload).expect("convertible");
+        prop_assert!(json_strict::check(&text).is_ok(), "{}", text);
         // As text: serde_json does not read every double back exactly.
         prop_assert_eq!(text, expected.to_string());
         prop_assert!(check_depth(&payload).is_ok());
@@ -308,6 +309,7 @@ proptest! {
         let _ = check_depth(&payload);
         if let Some(text) = json(&payload) {
             prop_assert!(text.len() <= EXPANSION_MAX * payload.len(), "{} of {}", text.len(), payload.len());
+            prop_assert!(json_strict::check(&text).is_ok(), "{text}");
             prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
         }
     }

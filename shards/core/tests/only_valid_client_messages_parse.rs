@@ -303,6 +303,83 @@ fn strings_that_are_used_must_be_unicode() {
     );
 }
 
+/// Every place where a client gives a value that others will read.
+fn carriers(value: &str) -> [String; 4] {
+    [
+        format!(r#"{{"type":"GameData","data":{{"data":{value}}}}}"#),
+        format!(r#"{{"data":{{"data":{value}}},"type":"GameData"}}"#),
+        format!(
+            r#"{{"type":"ProvideConnectionInfo","data":{{"connection_info":{{"type":"custom","data":{value}}}}}}}"#
+        ),
+        format!(
+            r#"{{"type":"ProvideConnectionInfo","data":{{"connection_info":{{"type":"direct","host":"h","port":1,"x":{value}}}}}}}"#
+        ),
+    ]
+}
+
+#[test]
+fn what_a_strict_parser_cannot_read_is_refused() {
+    let digits = |count: usize| format!("1{}", "0".repeat(count - 1));
+    let long = digits(310);
+    let long_negative = format!("[-{long}.5e-0]");
+    let long_fraction = format!("9{}.0", digits(309));
+    for value in [
+        r#""\ud800""#,
+        r#""\uDBFF""#,
+        r#""\udc00""#,
+        r#""\uDfFf""#,
+        r#""\ud800x\udc00""#,
+        r#""\ud800\n\udc00""#,
+        r#""\ud800\u0041""#,
+        r#""\ud800\ud800\udc00""#,
+        r#""\udc00\ud800""#,
+        r#""\ud83d\ude00\ude00""#,
+        r#"{"\ud800":1}"#,
+        r#"{"a":[{"\udc00\ud800":1}]}"#,
+        "1e309",
+        "1e400",
+        "-1e400",
+        "[1E+400]",
+        "1.8e308",
+        // One is over the limit by an exact parser, the other by that of serde_json.
+        "1.79769313486231581e308",
+        "1.7976931348623158e308",
+        "0.1e310",
+        "1e99999999999999999999",
+        &long,
+        &long_negative,
+        &long_fraction,
+    ] {
+        for text in carriers(value) {
+            assert!(!parses(&text), "{text}");
+        }
+    }
+    let largest = digits(309);
+    let many = format!("{}e-300", digits(400));
+    let small = format!("0.{}", digits(400));
+    for value in [
+        r#""\ud83d\ude00\uD83D\uDE00\ud800\udc00\uDBFF\uDFFF""#,
+        r#"{"\ud83d\ude00":1}"#,
+        r#""\ud7ff\ue000\uffff""#,
+        r#""\\ud800""#,
+        "1e308",
+        "-1.7976931348623157e308",
+        "1e-400",
+        "-5e-324",
+        "0e400",
+        "0.0e99999999999999999999",
+        "1e-99999999999999999999",
+        r#""1e400""#,
+        &largest,
+        &many,
+        &small,
+    ] {
+        for text in carriers(value) {
+            assert!(parses(&text), "{text}");
+        }
+    }
+}
+
 #[test]
 fn game_data_of_any_kind_is_valid_and_passes_as_it_came() {
     for data in [
@@ -311,10 +388,11 @@ fn game_data_of_any_kind_is_valid_and_passes_as_it_came() {
         "0",
         "-0.0",
         "1.10",
-        "1e400",
+        "1e308",
+        "1e-400",
         "123456789012345678901234567890",
         r#""""#,
-        r#""\ud800 \u00e9 \/""#,
+        r#""\ud83d\ude00 \u00e9 \/""#,
         "[]",
         "{}",
         "[1 ,\t2\r\n]",

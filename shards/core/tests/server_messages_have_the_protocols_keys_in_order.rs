@@ -97,7 +97,7 @@ fn snapshot(token: Option<&'static str>) -> RoomSnapshot<'static> {
         ready_players: vec![a()],
         relay_type: "matchbox".into(),
         current_spectators: vec![spectator("Sam")],
-        reconnection_token: token.map(Into::into),
+        auth_token: token.map(Into::into),
     }
 }
 
@@ -183,7 +183,7 @@ fn joining_and_leaving() {
         &ServerMessage::RoomJoined(Box::new(snapshot(Some("t")))),
         &format!(
             r#"{{"type":"RoomJoined","data":{{{}}}}}"#,
-            snapshot_text(r#","reconnection_token":"t""#)
+            snapshot_text(r#","auth_token":"t""#)
         ),
     );
     assert_wire(
@@ -289,7 +289,7 @@ fn the_lobby_and_the_start() {
 #[test]
 fn coming_back() {
     let events = [
-        format!(r#"{{"type":"GameData","data":{{"from_player":"{B}","data":{{"b": 1.0,"a":1e400}}}}}}"#),
+        format!(r#"{{"type":"GameData","data":{{"from_player":"{B}","data":{{"b": 1.0,"a":1E+5}}}}}}"#),
         r#"{"type":"RoomLeft"}"#.to_owned(),
     ]
     .map(|event| RawValue::from_string(event).expect("JSON"));
@@ -300,7 +300,7 @@ fn coming_back() {
         })),
         &format!(
             r#"{{"type":"Reconnected","data":{{{},"missed_events":[{},{}]}}}}"#,
-            snapshot_text(r#","reconnection_token":"t""#),
+            snapshot_text(r#","auth_token":"t""#),
             events[0],
             events[1]
         ),

@@ -261,10 +261,7 @@ impl Client {
         self.player_id = field("player_id");
         self.room_id = field("room_id");
         self.room_code = field("room_code");
-        self.token = match field("auth_token") {
-            token if token.is_empty() => field("reconnection_token"),
-            token => token,
-        };
+        self.token = field("auth_token");
     }
 
     /// What it got since the last look, pings left out.

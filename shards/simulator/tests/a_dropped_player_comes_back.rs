@@ -323,6 +323,28 @@ fn only_the_newest_events_are_kept_and_only_while_somebody_can_return() {
 }
 
 #[test]
+fn an_event_larger_than_the_buffer_is_left_out_and_the_others_stay() {
+    let mut world = World::with(Settings {
+        event_buffer_bytes: 1_000,
+        ..Settings::default()
+    });
+    let room = world.room(&["a", "b"], 8);
+    world.drop_client(room[0]);
+    let kept = world.engines[0].counters().events_recorded;
+    for value in [json!("before"), json!("x".repeat(1_000)), json!("after")] {
+        world.send(room[1], say(value));
+    }
+    let counters = world.engines[0].counters();
+    assert_eq!((counters.events_recorded - kept, counters.events_left_out), (2, 1));
+    let new = world.connect();
+    world.reconnect(new, room[0]);
+    let back = world.take_one(new);
+    let missed = back["data"]["missed_events"].as_array().unwrap();
+    let values: Vec<_> = missed.iter().map(|event| &event["data"]["data"]).collect();
+    assert_eq!(values.last_chunk(), Some(&[&json!("before"), &json!("after")]));
+}
+
+#[test]
 fn what_was_missed_comes_as_json_and_only_from_the_drop_on() {
     let mut world = World::simple();
     let room = world.room(&["a", "b", "c"], 8);

@@ -34,7 +34,7 @@ fn the_text_passes_untouched_to_everybody_else() {
     world.join(stranger, "OTHER1", "a", 8);
     world.skip();
     for value in [
-        r#"{ "b" : 1.10, "a":"\u00e9\ud800", "a": 1e400 }"#,
+        r#"{ "b" : 1.10, "a":"\u00e9\ud83d\uDE00", "a": 1e300 }"#,
         "null",
         "[1,\t2]",
         "18446744073709551616",
@@ -47,6 +47,23 @@ fn the_text_passes_untouched_to_everybody_else() {
         }
         assert_eq!(world.take_all(room[0]), []);
         assert_eq!(world.take_all(stranger), []);
+    }
+}
+
+#[test]
+fn what_a_strict_parser_cannot_read_reaches_nobody() {
+    let mut world = World::simple();
+    let room = world.room(&["a", "b"], 8);
+    for value in [r#""\ud800""#, "1e400"] {
+        for message in [
+            format!(r#"{{"type":"GameData","data":{{"data":{value}}}}}"#),
+            format!(r#"{{"data":{{"data":{value}}},"type":"GameData"}}"#),
+        ] {
+            world.send_text(room[0], &message);
+            let answer = world.take_one(room[0]);
+            assert_eq!(answer["data"]["error_code"], "INVALID_INPUT", "{message}");
+            assert_eq!(world.take_all(room[1]), [], "{message}");
+        }
     }
 }
 

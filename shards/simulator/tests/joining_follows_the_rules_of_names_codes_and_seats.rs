@@ -34,7 +34,7 @@ fn a_created_room_shows_everything_and_its_creator_has_authority() {
         json!([{"id": data["player_id"], "name": "Ann", "is_authority": true, "is_ready": false,
                 "connected_at": "2023-11-14T22:13:21Z"}])
     );
-    assert_eq!(data["reconnection_token"].as_str().unwrap().len(), 32);
+    assert_eq!(data["auth_token"].as_str().unwrap().len(), 32);
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Names {
 
 fn is_drawn(text: &str, key: &str) -> bool {
     let is_id = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
-    is_id || matches!(key, "room_code" | "auth_token" | "reconnection_token")
+    is_id || matches!(key, "room_code" | "auth_token")
 }
 
 fn transcript(shards: u16, seed: u64, steps: &[Step]) -> Vec<Vec<Value>> {

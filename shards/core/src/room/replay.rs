@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 pub struct Replay {
     events_max: usize,
     bytes_max: usize,
-    events: VecDeque<Box<str>>,
+    /// Each with its position.
+    events: VecDeque<(u64, Box<str>)>,
     bytes: usize,
     /// Position of the next broadcast; positions count every broadcast that was ever offered.
     next: u64,
@@ -24,28 +25,41 @@ impl Replay {
         }
     }
 
-    pub fn record(&mut self, text: &[u8]) {
-        // Broadcasts are JSON that this server wrote; anything else would not survive the embedding anyway.
-        let Ok(text) = std::str::from_utf8(text) else { return };
+    /// Keeps a broadcast. Returns whether it is kept. One that the whole buffer could not hold is left out and evicts nothing.
+    pub fn record(&mut self, text: &[u8]) -> bool {
+        let position = self.next;
         self.next += 1;
+        if self.events_max == 0 || text.len() > self.bytes_max {
+            return false;
+        }
+        // Broadcasts are JSON that this server wrote; anything else would not survive the embedding anyway.
+        let Ok(text) = std::str::from_utf8(text) else {
+            return false;
+        };
         self.bytes += text.len();
-        self.events.push_back(text.into());
+        self.events.push_back((position, text.into()));
         while self.events.len() > self.events_max || self.bytes > self.bytes_max {
-            let Some(oldest) = self.events.pop_front() else { break };
+            let Some((_, oldest)) = self.events.pop_front() else {
+                break;
+            };
             self.bytes -= oldest.len();
         }
+        true
     }
 
+    /// Position of the next broadcast.
+    #[must_use]
     pub fn next_position(&self) -> u64 {
         self.next
     }
 
+    /// Broadcasts since `position`, oldest first, as far as they were kept.
     pub fn since(&self, position: u64) -> impl Iterator<Item = &str> {
-        let oldest = self.next - self.events.len() as u64;
-        let skipped = usize::try_from(position.saturating_sub(oldest)).unwrap_or(usize::MAX);
-        self.events.iter().skip(skipped).map(|event| &**event)
+        let skipped = self.events.partition_point(|(at, _)| *at < position);
+        self.events.iter().skip(skipped).map(|(_, event)| &**event)
     }
 
+    /// Nobody can return any more: nothing is kept. Positions go on.
     pub fn forget(&mut self) {
         self.events = VecDeque::new();
         self.bytes = 0;
@@ -95,8 +109,32 @@ mod tests {
         replay.record(b"123");
         replay.record(b"456");
         assert_eq!((kept(&replay, 0), replay.bytes()), (vec!["456"], 3));
-        replay.record(b"123456");
-        assert_eq!((replay.len(), replay.bytes()), (0, 0));
+        assert!(!replay.record(b"123456"));
+        assert_eq!((kept(&replay, 0), replay.bytes()), (vec!["456"], 3));
+        assert!(replay.record(b"12345"));
+        assert_eq!((kept(&replay, 0), replay.bytes()), (vec!["12345"], 5));
+    }
+
+    #[test]
+    fn positions_count_what_is_left_out_too() {
+        let mut replay = Replay::new(100, 5);
+        replay.record(b"1");
+        let first = replay.next_position();
+        replay.record(b"too long");
+        let second = replay.next_position();
+        replay.record(b"2");
+        assert_eq!((first, second, replay.next_position()), (1, 2, 3));
+        assert_eq!(kept(&replay, 0), ["1", "2"]);
+        assert_eq!(kept(&replay, first), ["2"]);
+        assert_eq!(kept(&replay, second), ["2"]);
+        assert_eq!(kept(&replay, 3), [""; 0]);
+    }
+
+    #[test]
+    fn a_buffer_for_no_events_keeps_none() {
+        let mut replay = Replay::new(0, 100);
+        assert!(!replay.record(b"1"));
+        assert_eq!((replay.len(), replay.bytes(), replay.next_position()), (0, 0, 1));
     }
 
     #[test]

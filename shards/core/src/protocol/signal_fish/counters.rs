@@ -33,6 +33,8 @@ pub struct Counters {
     pub game_data_not_convertible: u64,
     /// Broadcasts kept for players who could still return.
     pub events_recorded: u64,
+    /// Broadcasts that were not kept because the whole buffer could not hold them (D20).
+    pub events_left_out: u64,
     /// Players who dropped and may return.
     pub drops: u64,
     /// Players who returned after a drop.

@@ -40,8 +40,9 @@ pub(super) fn encode(fx: &mut Effects, message: &ServerMessage<'_>) {
 /// Keeps the text of the frame for those who can still return (D20).
 pub(super) fn record(fx: &Effects, room: &mut Room, counters: &mut Counters) {
     if room.is_recording() {
-        room.record(fx.frame.payload());
-        counters.events_recorded += 1;
+        let kept = room.record(fx.frame.payload());
+        counters.events_recorded += u64::from(kept);
+        counters.events_left_out += u64::from(!kept);
     }
 }
 

@@ -172,11 +172,9 @@ impl Room {
         self.awaited > 0
     }
 
-    /// Keeps one broadcast for those who can still return.
-    pub fn record(&mut self, text: &[u8]) {
-        if self.awaited > 0 {
-            self.plan.replay.record(text);
-        }
+    /// Keeps one broadcast for those who can still return. Returns whether it is kept.
+    pub fn record(&mut self, text: &[u8]) -> bool {
+        self.awaited > 0 && self.plan.replay.record(text)
     }
 
     /// What is kept for those who can still return.

@@ -26,7 +26,7 @@ impl Room {
             ready_players: self.ready_players(),
             relay_type: Cow::Borrowed(&self.plan.relay_type),
             current_spectators: self.spectator_infos(),
-            reconnection_token: token.map(|token| Cow::Owned(token.to_text())),
+            auth_token: token.map(|token| Cow::Owned(token.to_text())),
         }
     }
 

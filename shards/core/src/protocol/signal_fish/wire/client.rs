@@ -2,7 +2,7 @@
 
 use super::connection_info::{ConnectionInfo, RelayTransport};
 use super::invalid::Invalid;
-use super::{game_data, json_depth};
+use super::{game_data, json_strict};
 use crate::room::{MemberId as PlayerId, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -91,7 +91,7 @@ pub struct Reconnect<'a> {
     pub player_id: PlayerId,
     /// Room it was in.
     pub room_id: RoomId,
-    /// The `reconnection_token` it was given.
+    /// The token that `RoomJoined` or `Reconnected` gave it.
     #[serde(borrow)]
     pub auth_token: Cow<'a, str>,
 }
@@ -151,8 +151,8 @@ impl<'a> ClientMessage<'a> {
     /// Parses one text message: first the envelope, then `data` by its type.
     ///
     /// # Errors
-    /// [`Invalid`] for everything protocol 2.8 lists, for arrays in place of objects, and for values nested deeper than
-    /// [`DEPTH_MAX`](super::invalid::DEPTH_MAX) (D2).
+    /// [`Invalid`] for everything protocol 2.8 lists, for arrays in place of objects, and for values that a strict parser could
+    /// not read (D2; see [`json_strict`](super::json_strict)).
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
         if let Some(value) = game_data::value(text) {
             return Ok(Self::GameData(value));
@@ -240,7 +240,7 @@ fn without_payload<'a>(data: Option<&str>, message: ClientMessage<'a>) -> Result
 
 fn game_data_value(data: Option<&str>) -> Result<&str, Invalid> {
     let body: GameDataBody<'_> = object(data.ok_or(Invalid)?)?;
-    json_depth::check(body.data.get())?;
+    json_strict::check(body.data.get())?;
     Ok(body.data.get())
 }
 

@@ -1,7 +1,7 @@
 //! How players reach each other.
 
 use super::invalid::Invalid;
-use super::json_depth;
+use super::json_strict;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -81,20 +81,15 @@ impl ConnectionInfo {
     /// Reads what a client provides: an object, `type` anywhere in it.
     ///
     /// # Errors
-    /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], nested deeper than [`DEPTH_MAX`](super::invalid::DEPTH_MAX) (D2), of
-    /// an unknown type, or with keys that are missing, twice there or of the wrong type; also for custom data that is no
-    /// more than grammatical, with a lone surrogate or a number beyond a double: a snapshot that carries it could not be
-    /// read, and nobody could join any more.
+    /// [`Invalid`] for text over [`CONNECTION_INFO_BYTES_MAX`], of an unknown type, or with keys that are missing, twice
+    /// there or of the wrong type; also for text that a strict parser could not read (D2): nobody could read a snapshot
+    /// that carries it, so nobody could join any more.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.len() > CONNECTION_INFO_BYTES_MAX {
             return Err(Invalid);
         }
-        json_depth::check(text)?;
-        let info = read(text).map_err(|_| Invalid)?;
-        if let Self::Custom { data } = &info {
-            serde_json::from_str::<serde_json::Value>(data.get()).map_err(|_| Invalid)?;
-        }
-        Ok(info)
+        json_strict::check(text)?;
+        read(text).map_err(|_| Invalid)
     }
 }
 

@@ -8,7 +8,7 @@ mod connection_info;
 mod error_code;
 mod game_data;
 mod invalid;
-pub mod json_depth;
+pub mod json_strict;
 pub mod message_pack;
 mod name;
 mod server;

@@ -294,7 +294,7 @@ pub struct RoomSnapshot<'a> {
     pub current_spectators: Vec<SpectatorInfo<'a>>,
     /// Token to come back with after a drop (D18).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reconnection_token: Option<Cow<'a, str>>,
+    pub auth_token: Option<Cow<'a, str>>,
 }
 
 /// A room as a returning player sees it: the keys of [`RoomSnapshot`], then the missed events.
