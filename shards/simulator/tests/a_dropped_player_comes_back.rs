@@ -330,11 +330,11 @@ fn an_event_larger_than_the_buffer_is_left_out_and_the_others_stay() {
     });
     let room = world.room(&["a", "b"], 8);
     world.drop_client(room[0]);
-    let kept = world.engines[0].counters().events_recorded;
+    let kept = world.signal_fish(0).counters().events_recorded;
     for value in [json!("before"), json!("x".repeat(1_000)), json!("after")] {
         world.send(room[1], say(value));
     }
-    let counters = world.engines[0].counters();
+    let counters = world.signal_fish(0).counters();
     assert_eq!((counters.events_recorded - kept, counters.events_left_out), (2, 1));
     let new = world.connect();
     world.reconnect(new, room[0]);

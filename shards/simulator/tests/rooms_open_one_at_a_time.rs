@@ -184,8 +184,10 @@ fn drain_closes_everybody_and_gives_everything_back() {
     for id in [room[0], room[1], late] {
         world.expect(id, json!([{"closed": "drain"}]));
     }
+    // Newcomers are told before they speak WebSocket (D45).
+    let too_late = world.connect();
+    world.expect(too_late, json!([{"answer": 503}]));
     world.answer();
     world.assert_nothing_left();
-    let too_late = world.connect();
-    world.expect(too_late, json!([{"closed": "drain"}]));
+    assert!(world.has_ended(0));
 }

@@ -20,7 +20,8 @@ fn a_silent_client_is_pinged_at_half_time_and_closed_at_full() {
     world.advance(Duration::from_millis(4_500));
     assert_eq!(pings(&world, a), 1);
     world.expect(a, json!([]));
-    world.advance(Duration::from_millis(250));
+    // Deadlines have a resolution of 16 ms.
+    world.advance(Duration::from_millis(266));
     world.expect(a, json!([{"closed": "ping timeout"}]));
     world.assert_nothing_left();
 }
