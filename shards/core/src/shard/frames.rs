@@ -25,7 +25,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let now = self.now.monotonic;
         while self.goes_on(slot, protocol) {
             let Some(connection) = self.slots.get_mut(slot) else { return };
-            connection.unpause(now);
+            if connection.unpause(now) {
+                // While it paused its clocks stood still, and it may have lost its deadline.
+                self.arm(slot);
+            }
+            let Some(connection) = self.slots.get_mut(slot) else { return };
             if !connection.readable && !connection.has_unread() {
                 return;
             }
