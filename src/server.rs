@@ -244,7 +244,6 @@ fn options(config: &Config, connections_max: usize) -> Options {
         },
         outbound_bytes_max: config.websocket.max_outbound_bytes,
         batching: config.websocket.enable_batching,
-        message_timeout: config.websocket.message_timeout,
         ping_timeout: config.server.ping_timeout,
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
         slots_max: connections_max + SLOTS_SPARE,

@@ -107,7 +107,7 @@ impl Left {
             members: gauges.map(|it| it.players + it.sessions + it.rooms + it.openings).sum(),
             tickets: totals.admission.connections_active,
             permits: totals.admission.rooms_active,
-            moved: totals.shards.values().map(|report| report.runtime.handoffs_in).sum(),
+            moved: totals.shards.values().map(|report| report.counters.moves_in).sum(),
         }
     }
 

@@ -323,6 +323,7 @@ fn what_a_strict_parser_cannot_read_is_refused() {
     let long = digits(310);
     let long_negative = format!("[-{long}.5e-0]");
     let long_fraction = format!("9{}.0", digits(309));
+    let long_and_raised = format!("{}e99", digits(211));
     for value in [
         r#""\ud800""#,
         r#""\uDBFF""#,
@@ -349,6 +350,7 @@ fn what_a_strict_parser_cannot_read_is_refused() {
         &long,
         &long_negative,
         &long_fraction,
+        &long_and_raised,
     ] {
         for text in carriers(value) {
             assert!(!parses(&text), "{text}");
@@ -366,6 +368,8 @@ fn what_a_strict_parser_cannot_read_is_refused() {
         "-1.7976931348623157e308",
         "1e-400",
         "-5e-324",
+        "1.5e+00",
+        "9.99e99",
         "0e400",
         "0.0e99999999999999999999",
         "1e-99999999999999999999",

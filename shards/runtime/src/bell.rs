@@ -112,8 +112,7 @@ impl<W: Word> Ear<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
-    use std::rc::Rc;
+    use std::sync::{Mutex, MutexGuard};
 
     /// Owner's turns after which it must have found everything.
     const TURNS_MAX: usize = 40;
@@ -220,12 +219,12 @@ mod tests {
     }
 
     #[derive(Clone)]
-    struct Shared(Rc<RefCell<Model>>);
+    struct Shared(Arc<Mutex<Model>>);
 
     impl Word for Shared {
         fn load(&self, order: Ordering) -> u8 {
             self.let_senders_run();
-            let mut model = self.0.borrow_mut();
+            let mut model = self.model();
             let older = model.history.len() - model.seen;
             let at = model.history.len() - 1 - model.choose(older);
             let value = model.history[at];
@@ -235,12 +234,12 @@ mod tests {
 
         fn swap(&self, value: u8, order: Ordering) -> u8 {
             self.let_senders_run();
-            self.0.borrow_mut().write(value, order)
+            self.model().write(value, order)
         }
 
         fn replace(&self, current: u8, new: u8, order: Ordering) -> bool {
             self.let_senders_run();
-            let mut model = self.0.borrow_mut();
+            let mut model = self.model();
             let newest = *model.history.last().unwrap();
             let replaces = newest.value == current;
             if replaces {
@@ -254,14 +253,18 @@ mod tests {
     }
 
     impl Shared {
+        fn model(&self) -> MutexGuard<'_, Model> {
+            self.0.lock().unwrap()
+        }
+
         /// Any number of steps of any senders, if it is the owner who is about to do something.
         fn let_senders_run(&self) {
-            while self.0.borrow().active.is_none() && self.step_of_a_sender(true) {}
+            while self.model().active.is_none() && self.step_of_a_sender(true) {}
         }
 
         /// One step of any sender that has one left, or none if that `may` be.
         fn step_of_a_sender(&self, may_be_none: bool) -> bool {
-            let mut model = self.0.borrow_mut();
+            let mut model = self.model();
             let busy: Vec<_> = (0..model.senders.len())
                 .filter(|&at| model.senders[at].pieces != 0 || !matches!(model.senders[at].step, Step::Push))
                 .collect();
@@ -276,7 +279,7 @@ mod tests {
         }
 
         fn step(&self, at: usize) {
-            let mut guard = self.0.borrow_mut();
+            let mut guard = self.model();
             let model = &mut *guard;
             let sender = &mut model.senders[at];
             match sender.step {
@@ -291,7 +294,7 @@ mod tests {
                     model.active = Some(at);
                     drop(guard);
                     let must_wake = Bell { word: self.clone() }.ring();
-                    let mut model = self.0.borrow_mut();
+                    let mut model = self.model();
                     model.active = None;
                     model.senders[at].step = if must_wake { Step::Wake } else { Step::Push };
                 }
@@ -305,7 +308,7 @@ mod tests {
         /// What the owner finds in the mailbox. What it does not know of, it may overlook.
         fn pop(&self) -> Option<()> {
             self.let_senders_run();
-            let mut model = self.0.borrow_mut();
+            let mut model = self.model();
             let sure = model.mailbox & model.known;
             let found = if sure != 0 {
                 sure
@@ -323,10 +326,10 @@ mod tests {
         /// Sleeps until somebody wakes the owner, or until a deadline. False: that is forever.
         fn sleep(&self, deadlines: &mut usize) -> bool {
             loop {
-                if std::mem::take(&mut self.0.borrow_mut().woken) {
+                if std::mem::take(&mut self.model().woken) {
                     return true;
                 }
-                if *deadlines > 0 && self.0.borrow_mut().choose(2) == 1 {
+                if *deadlines > 0 && self.model().choose(2) == 1 {
                     *deadlines -= 1;
                     return true;
                 }
@@ -340,7 +343,7 @@ mod tests {
     /// One run: turns until the owner sleeps forever.
     fn run(choices: Vec<Choice>, senders: &[Pieces]) -> Model {
         let all = senders.iter().fold(0, |all, pieces| all | pieces);
-        let shared = Shared(Rc::new(RefCell::new(Model {
+        let shared = Shared(Arc::new(Mutex::new(Model {
             choices,
             next_choice: 0,
             history: vec![Value {
@@ -383,7 +386,10 @@ mod tests {
             }
         }
         drop(ear);
-        let model = Rc::into_inner(shared.0).expect("the bell is gone").into_inner();
+        let model = Arc::into_inner(shared.0)
+            .expect("the bell is gone")
+            .into_inner()
+            .unwrap();
         assert_eq!(model.taken, all, "mail was slept over");
         model
     }

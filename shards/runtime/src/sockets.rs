@@ -486,8 +486,10 @@ mod tests {
     #[test]
     fn a_refused_client_reads_the_answer_although_it_has_sent_something() {
         let mut fixture = fixture();
-        let (mut client, socket) = fixture.connect();
+        let mut client = fixture.connected();
         client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        fixture.until(|ready| ready.input);
+        let socket = fixture.sockets.remove(SLOT).unwrap();
         fixture.sockets.refuse(socket, b"no");
         let mut received = Vec::new();
         client.read_to_end(&mut received).unwrap();
@@ -499,9 +501,10 @@ mod tests {
         let mut fixture = fixture();
         let mut clients: Vec<_> = (0..3)
             .map(|_| {
-                let mut client = TcpStream::connect(fixture.address).unwrap();
+                let client = TcpStream::connect(fixture.address).unwrap();
                 client.set_read_timeout(Some(LONG)).unwrap();
-                client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+                // Every one that arrives is an edge.
+                assert_eq!(fixture.event(), Event::Newcomers);
                 client
             })
             .collect();

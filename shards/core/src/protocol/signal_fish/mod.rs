@@ -36,6 +36,8 @@ mod spectate;
 mod state;
 mod sweep;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod verdict;
 pub mod wire;
 

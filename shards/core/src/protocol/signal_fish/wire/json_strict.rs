@@ -213,7 +213,7 @@ impl<'a> Scanner<'a> {
 
     fn number(&mut self) -> Option<()> {
         let start = self.at;
-        let mut grows = false;
+        let mut far_up = false;
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -228,14 +228,16 @@ impl<'a> Scanner<'a> {
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
-            grows = self.peek() != Some(b'-');
+            let falls = self.peek() == Some(b'-');
             if matches!(self.peek(), Some(b'+' | b'-')) {
                 self.at += 1;
             }
+            let exponent = self.at;
             self.digits()?;
+            far_up = !falls && self.at - exponent > 2;
         }
         let number = &self.bytes[start..self.at];
-        if grows || number.len() > DIGITS_SAFE {
+        if far_up || number.len() > LENGTH_SAFE {
             return fits_a_double(number).then_some(());
         }
         Some(())
@@ -263,8 +265,8 @@ fn special_bytes(word: u64) -> u64 {
     (control | quote | backslash) & HIGH
 }
 
-/// A number of so many bytes is below 1e308, unless its exponent raises it.
-const DIGITS_SAFE: usize = 308;
+/// A number of so many bytes is below 1e200, and an exponent of two digits leaves it below 1e299.
+const LENGTH_SAFE: usize = 200;
 
 /// Whether a JSON number is no more than the largest double. Parsers differ in the last digit of that limit, so the number
 /// must pass the one that most Rust clients use and an exact one.
