@@ -15,13 +15,23 @@ pub struct Socket {
     _alive: Arc<()>,
 }
 
+/// What was and is in a place of the table of slots.
+#[derive(Debug, Default)]
+struct Place {
+    /// The slot that had a socket here last.
+    newest: Option<Slot>,
+    /// Whether that socket was closed.
+    closed: bool,
+    socket: Option<Socket>,
+}
+
 /// Ends of the connections of a [`Network`].
 #[derive(Debug)]
 pub struct SimulatedSockets {
     shard: ShardIndex,
     network: Rc<RefCell<Network>>,
-    /// By index of the slot: its generation, and the socket that is in it.
-    slots: Vec<(Option<u32>, Option<Socket>)>,
+    /// By index of the slot.
+    slots: Vec<Place>,
     calls: u64,
 }
 
@@ -49,9 +59,10 @@ impl SimulatedSockets {
 
     fn socket(&mut self, slot: Slot) -> &mut Option<Socket> {
         self.calls += 1;
-        match self.slots.get_mut(slot.index as usize) {
-            Some((Some(generation), socket)) if *generation == slot.generation && socket.is_some() => socket,
-            _ => panic!("{slot:?} has no socket"),
+        let place = self.slots.get_mut(slot.index as usize);
+        match place.filter(|place| place.newest == Some(slot) && place.socket.is_some()) {
+            Some(place) => &mut place.socket,
+            None => panic!("{slot:?} has no socket"),
         }
     }
 
@@ -88,17 +99,20 @@ impl Sockets for SimulatedSockets {
         self.calls += 1;
         let index = slot.index as usize;
         if self.slots.len() <= index {
-            self.slots.resize_with(index + 1, || (None, None));
+            self.slots.resize_with(index + 1, Place::default);
         }
-        let (generation, place) = &mut self.slots[index];
-        assert!(place.is_none(), "{slot:?} has a socket");
+        let place = &mut self.slots[index];
+        assert!(place.socket.is_none(), "{slot:?} has a socket");
         assert!(
-            generation.is_none_or(|old| slot.generation != old),
+            place.newest != Some(slot) || !place.closed,
             "{slot:?} was given up and is named again"
         );
         self.network.borrow_mut().watch(socket.id, self.shard, slot);
-        *generation = Some(slot.generation);
-        *place = Some(socket);
+        *place = Place {
+            newest: Some(slot),
+            closed: false,
+            socket: Some(socket),
+        };
         Ok(())
     }
 
@@ -111,7 +125,9 @@ impl Sockets for SimulatedSockets {
     fn close(&mut self, slot: Slot) {
         let id = self.connection(slot);
         self.network().close(id);
-        *self.socket(slot) = None;
+        let place = &mut self.slots[slot.index as usize];
+        place.closed = true;
+        place.socket = None;
     }
 
     fn receive(&mut self, slot: Slot, buffer: &mut [u8]) -> Received {
