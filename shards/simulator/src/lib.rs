@@ -22,8 +22,8 @@ mod sockets;
 
 pub use client::{Client, Got};
 pub use frames::{masked_binary, masked_close, masked_ping, masked_pong, masked_text};
-pub use plan::{open_limits, options, site};
 pub use network::{ConnectionId, End, Line, Network, Place};
+pub use plan::{open_limits, options, site};
 pub use post::{Mailroom, SimulatedPost};
 pub use random::Sequence;
 pub use replay::seeds;

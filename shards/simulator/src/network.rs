@@ -354,11 +354,17 @@ impl Network {
         }
         loop {
             let last = watch.ready.len().checked_sub(1)?;
-            let which = if self.shuffles_events { self.random.up_to(last) } else { 0 };
+            let which = if self.shuffles_events {
+                self.random.up_to(last)
+            } else {
+                0
+            };
             let id = watch.ready.remove(which)?;
             let connection = &mut self.connections[id];
             connection.told = false;
-            let Place::At(at, slot) = connection.place else { continue };
+            let Place::At(at, slot) = connection.place else {
+                continue;
+            };
             assert_eq!(at, shard, "events go to the shard of the socket");
             let ended = connection.finished || connection.lost;
             let ready = Ready {

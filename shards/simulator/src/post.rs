@@ -91,9 +91,8 @@ impl Mailroom {
     /// Whether nothing is on its way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let quiet = |mailbox: &Mailbox| {
-            mailbox.control.0.is_empty() && mailbox.shards.iter().all(|way| way.0.is_empty())
-        };
+        let quiet =
+            |mailbox: &Mailbox| mailbox.control.0.is_empty() && mailbox.shards.iter().all(|way| way.0.is_empty());
         self.boxes.iter().all(quiet) && self.requests.iter().all(|way| way.0.is_empty())
     }
 
@@ -117,7 +116,8 @@ impl Mailroom {
     /// Whether something has arrived for a shard.
     #[must_use]
     pub(crate) fn has_mail(&self, shard: ShardIndex) -> bool {
-        self.next_due_of(usize::from(shard.0)).is_some_and(|due| due <= self.now)
+        self.next_due_of(usize::from(shard.0))
+            .is_some_and(|due| due <= self.now)
     }
 
     fn take(&mut self, shard: ShardIndex) -> Option<Mail<Socket>> {

@@ -46,7 +46,10 @@ impl Shards {
         let site = Arc::new(site());
         let directory = Directory::default();
         let letters = Rc::new(RefCell::new(Letters::default()));
-        letters.borrow_mut().boxes.resize_with(usize::from(count), Default::default);
+        letters
+            .borrow_mut()
+            .boxes
+            .resize_with(usize::from(count), Default::default);
         let shard = |index: u16| {
             let plan = Plan {
                 index: ShardIndex(index),

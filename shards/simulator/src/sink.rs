@@ -119,7 +119,11 @@ impl Sockets for SinkSockets {
         let unread = &socket.input[socket.received..];
         let count = unread.len().min(buffer.len());
         if count == 0 {
-            return if socket.ended { Received::Ended } else { Received::Nothing };
+            return if socket.ended {
+                Received::Ended
+            } else {
+                Received::Nothing
+            };
         }
         buffer[..count].copy_from_slice(&unread[..count]);
         socket.received += count;

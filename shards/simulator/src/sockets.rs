@@ -171,3 +171,124 @@ fn refuse(network: &mut Network, id: ConnectionId, last: &[u8]) {
 
 /// The address that clients have unless they name another.
 pub const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{End, Line};
+    use crate::random::Sequence;
+    use signal_fish_core::transport::Ready;
+
+    const SHARD: ShardIndex = ShardIndex(0);
+    const SLOT: Slot = Slot {
+        index: 3,
+        generation: 1,
+    };
+
+    /// A network, the sockets of its only shard, and a connection in [`SLOT`] whose events are read.
+    fn connected(line: Line) -> (Rc<RefCell<Network>>, SimulatedSockets, ConnectionId) {
+        let network = Rc::new(RefCell::new(Network::new(1, Sequence::new(1))));
+        let mut sockets = SimulatedSockets::new(SHARD, Rc::clone(&network));
+        let id = network.borrow_mut().connect(SHARD, LOCALHOST, line);
+        assert_eq!(sockets.next_event(), Some(Event::Newcomers));
+        let Accepted::Connection(socket, LOCALHOST) = sockets.accept() else {
+            panic!("somebody waits")
+        };
+        assert!(sockets.add(SLOT, socket).is_ok());
+        while sockets.next_event().is_some() {}
+        (network, sockets, id)
+    }
+
+    fn ready(input: bool, ended: bool, output: bool) -> Option<Event> {
+        Some(Event::Ready(SLOT, Ready { input, ended, output }))
+    }
+
+    #[test]
+    fn every_arrival_is_told_once() {
+        let (network, mut sockets, id) = connected(Line {
+            arrives_bytes_max: 1,
+            ..Line::default()
+        });
+        network.borrow_mut().write(id, b"ab", true);
+        let mut buffer = [0; 8];
+        for byte in *b"ab" {
+            assert!(network.borrow_mut().arrive());
+            assert_eq!(sockets.next_event(), ready(true, byte == b'b', true));
+            assert_eq!(sockets.next_event(), None);
+            assert_eq!(sockets.receive(SLOT, &mut buffer), Received::Bytes(1));
+            assert_eq!(buffer[0], byte);
+        }
+        assert_eq!(sockets.receive(SLOT, &mut buffer), Received::Ended);
+        assert!(!network.borrow_mut().arrive());
+    }
+
+    #[test]
+    fn a_full_socket_tells_when_its_client_has_read() {
+        let (network, mut sockets, id) = connected(Line {
+            window_bytes: 3,
+            ..Line::default()
+        });
+        assert_eq!(sockets.send(SLOT, b"abcd"), Sent::Bytes(3));
+        assert_eq!(sockets.send(SLOT, b"d"), Sent::Blocked);
+        assert_eq!(sockets.next_event(), None);
+        assert_eq!(network.borrow_mut().read(id), b"abc");
+        assert_eq!(sockets.next_event(), ready(false, false, true));
+    }
+
+    #[test]
+    fn closing_with_unread_input_destroys_the_answer() {
+        for unread in [false, true] {
+            let (network, mut sockets, id) = connected(Line::default());
+            assert_eq!(sockets.send(SLOT, b"bye"), Sent::Bytes(3));
+            if unread {
+                network.borrow_mut().write(id, b"x", false);
+                network.borrow_mut().arrive();
+            }
+            sockets.close(SLOT);
+            let read = network.borrow_mut().read(id);
+            let end = network.borrow().end(id);
+            let expected: (&[u8], End) = if unread {
+                (b"", End::Reset)
+            } else {
+                (b"bye", End::Finished)
+            };
+            assert_eq!((&*read, end), (expected.0, Some(expected.1)));
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_dropped_is_closed() {
+        let (network, mut sockets, id) = connected(Line::default());
+        drop(sockets.remove(SLOT));
+        network.borrow_mut().arrive();
+        assert_eq!(network.borrow().end(id), Some(End::Finished));
+        assert_eq!(network.borrow().open(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "has no socket")]
+    fn a_slot_without_a_socket_sends_nothing() {
+        let (_, mut sockets, _) = connected(Line::default());
+        sockets.close(SLOT);
+        let _ = sockets.send(SLOT, b"x");
+    }
+
+    #[test]
+    #[should_panic(expected = "behind the end")]
+    fn nothing_is_sent_behind_the_end() {
+        let (_, mut sockets, _) = connected(Line::default());
+        sockets.shut(SLOT);
+        let _ = sockets.send(SLOT, b"x");
+    }
+
+    #[test]
+    #[should_panic(expected = "is named again")]
+    fn a_slot_that_was_given_up_is_not_named_again() {
+        let (network, mut sockets, _) = connected(Line::default());
+        sockets.close(SLOT);
+        network.borrow_mut().connect(SHARD, LOCALHOST, Line::default());
+        if let Accepted::Connection(socket, _) = sockets.accept() {
+            let _ = sockets.add(SLOT, socket);
+        }
+    }
+}

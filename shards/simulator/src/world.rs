@@ -252,7 +252,9 @@ impl World {
 
     /// The same from an address; a hint is the game and the code of a room that the URL names.
     pub fn connect_from(&mut self, ip: IpAddr, hint: Option<(&str, &str)>) -> Id {
-        let query = hint.map_or(String::new(), |(game, code)| format!("?game_name={game}&room_code={code}"));
+        let query = hint.map_or(String::new(), |(game, code)| {
+            format!("?game_name={game}&room_code={code}")
+        });
         self.admit(ip, Client::upgrading(&query))
     }
 
@@ -393,7 +395,8 @@ impl World {
 
     fn decide(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
         let verdict = self.admission.decide(self.now, ask);
-        self.mailroom().mail_from_control(shard, Mail::Verdict { slot, verdict });
+        self.mailroom()
+            .mail_from_control(shard, Mail::Verdict { slot, verdict });
     }
 
     /// Lets everything happen that happens now.
@@ -597,7 +600,11 @@ impl World {
             sessions as u64 <= totals.connections_active,
             "a session has no ticket with seed {seed}"
         );
-        let connections: usize = self.runners.iter().map(|runner| runner.shard.report().connections).sum();
+        let connections: usize = self
+            .runners
+            .iter()
+            .map(|runner| runner.shard.report().connections)
+            .sum();
         assert!(
             connections >= sessions && connections <= network.open(),
             "{connections} connections of {} with seed {seed}",

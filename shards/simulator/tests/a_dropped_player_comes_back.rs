@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use signal_fish_core::admission::Limits;
 use signal_fish_core::protocol::signal_fish::{App, Settings};
-use std::time::Duration;
 use signal_fish_simulator::world::{
     Id, World, authority, authority_changed, error, join_failed, just, kind, lobby, open_limits, player_left,
     reconnect, say, spectate,
 };
+use std::time::Duration;
 
 const ID: &str = "9f0c4d3e-7a2b-4c1d-8e5f-0a1b2c3d4e5f";
 const WRONG: &str = "00000000000000000000000000000000";

@@ -49,14 +49,22 @@ fn check_order(world: &World) {
         let mut heard: HashMap<String, u32> = HashMap::new();
         for got in &client.got {
             let Got::Text(text) = got else { continue };
-            let Ok(message) = serde_json::from_str::<serde_json::Value>(text) else { continue };
-            let Some(said) = message["data"]["data"].as_str().and_then(|said| said.strip_prefix("said ")) else {
+            let Ok(message) = serde_json::from_str::<serde_json::Value>(text) else {
+                continue;
+            };
+            let Some(said) = message["data"]["data"]
+                .as_str()
+                .and_then(|said| said.strip_prefix("said "))
+            else {
                 continue;
             };
             let number: u32 = said.parse().expect("a number was said");
             let from = message["data"]["from_player"].to_string();
             let before = heard.insert(from, number);
-            assert!(before.is_none_or(|before| before < number), "{before:?} before {number}");
+            assert!(
+                before.is_none_or(|before| before < number),
+                "{before:?} before {number}"
+            );
         }
     }
 }

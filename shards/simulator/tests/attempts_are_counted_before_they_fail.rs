@@ -3,8 +3,8 @@
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Ask, Limits};
 use signal_fish_core::protocol::signal_fish::{App, Settings};
-use std::time::Duration;
 use signal_fish_simulator::world::{self, World, join, join_failed, just, open_limits, reconnect, spectate};
+use std::time::Duration;
 
 const ID: &str = "9f0c4d3e-7a2b-4c1d-8e5f-0a1b2c3d4e5f";
 

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use signal_fish_core::admission::{AppLimits, Limits};
 use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
 use signal_fish_core::ws::Kind;
-use std::time::Duration;
 use signal_fish_simulator::world::{self, World, error, just, kind, open_limits};
+use std::time::Duration;
 
 fn authenticate(data: Value) -> Value {
     json!({"type": "Authenticate", "data": data})

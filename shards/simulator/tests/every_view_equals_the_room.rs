@@ -6,10 +6,10 @@ mod script;
 use proptest::prelude::*;
 use script::{Run, Step, raced_step, settings, step};
 use serde_json::Value;
-use signal_fish_core::protocol::signal_fish::wire::LobbyState;
 use signal_fish_core::protocol::signal_fish::room::Room;
-use std::collections::BTreeSet;
+use signal_fish_core::protocol::signal_fish::wire::LobbyState;
 use signal_fish_simulator::world::{Got, Id, World, kind};
+use std::collections::BTreeSet;
 
 /// What a member knows of its room.
 #[derive(Debug, Default, Clone, PartialEq)]

@@ -6,8 +6,8 @@ mod script;
 use proptest::prelude::*;
 use script::{Run, Step, step};
 use serde_json::Value;
-use std::collections::HashMap;
 use signal_fish_simulator::world::Got;
+use std::collections::HashMap;
 
 /// Gives everything that was drawn a name by the order in which it first shows up.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use signal_fish_core::protocol::signal_fish::Settings;
-use std::time::Duration;
 use signal_fish_simulator::world::{World, just, say, spectate};
+use std::time::Duration;
 
 fn settings() -> Settings {
     Settings {

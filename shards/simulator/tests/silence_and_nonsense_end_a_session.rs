@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use signal_fish_core::protocol::signal_fish::Settings;
-use std::time::Duration;
 use signal_fish_simulator::world::{Got, World, error, just, player_left, say};
+use std::time::Duration;
 
 fn pings(world: &World, id: usize) -> usize {
     world.clients[id].got.iter().filter(|got| **got == Got::Ping).count()

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use signal_fish_core::protocol::signal_fish::Settings;
-use std::time::Duration;
 use signal_fish_simulator::world::{self, Id, World, authority, error, just, kind, say, spectate};
+use std::time::Duration;
 
 fn failed(reason: &str, code: &str) -> Value {
     json!({"type": "SpectatorJoinFailed", "data": {"reason": reason, "error_code": code}})

@@ -1,12 +1,12 @@
 //! Random scripts of what clients do, over a few games, codes and names, so that they meet and clash.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
-use signal_fish_simulator::world::{Design, Id, World, authority, just, reconnect, say, spectate};
 use proptest::prelude::*;
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Limits};
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::ws::Kind;
+use signal_fish_simulator::world::{Design, Id, World, authority, just, reconnect, say, spectate};
 use std::time::Duration;
 
 /// Clients of a script.
@@ -188,7 +188,10 @@ impl Run {
                 name,
                 max_players,
             } => {
-                world.send(self.ids[client], signal_fish_simulator::world::join("", NAMES[name], max_players));
+                world.send(
+                    self.ids[client],
+                    signal_fish_simulator::world::join("", NAMES[name], max_players),
+                );
             }
             Step::Leave(client) => world.send(self.ids[client], just("LeaveRoom")),
             Step::Ready(client) => world.send(self.ids[client], just("PlayerReady")),
