@@ -135,6 +135,11 @@ impl Client {
         self.send(masked_close(code));
     }
 
+    /// Ends its direction behind what it has sent, without a close frame. It still hears.
+    pub fn end(&mut self) {
+        self.finishes = true;
+    }
+
     /// Sends bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) {
         if !self.finishes {

@@ -147,6 +147,12 @@ impl Network {
         self.open.len()
     }
 
+    /// Connections whose server side is not closed although their client's end has arrived, or they are lost.
+    pub fn ended(&self) -> impl Iterator<Item = ConnectionId> {
+        let ended = |id: &ConnectionId| self.connections[*id].finished || self.connections[*id].lost;
+        self.open.iter().copied().filter(ended)
+    }
+
     /// Where the server's side of a connection is.
     #[must_use]
     pub fn place(&self, id: ConnectionId) -> Place {

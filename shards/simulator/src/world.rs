@@ -208,6 +208,10 @@ impl World {
         self.runners[shard].shard.signal_fish()
     }
 
+    fn signal_fish_of(&self, shard: ShardIndex) -> &SignalFish {
+        self.signal_fish(usize::from(shard.0))
+    }
+
     /// What every shard knows of Signal Fish.
     pub fn all_signal_fish(&self) -> impl Iterator<Item = &SignalFish> {
         self.runners.iter().map(|runner| runner.shard.signal_fish())
@@ -312,9 +316,9 @@ impl World {
         self.settle();
     }
 
-    /// A client ends its direction, without a close frame.
+    /// A client ends its direction behind what it has sent, without a close frame.
     pub fn finish(&mut self, id: Id) {
-        self.clients[id].vanish();
+        self.clients[id].end();
         self.settle();
     }
 
@@ -599,6 +603,15 @@ impl World {
         assert!(
             sessions as u64 <= totals.connections_active,
             "a session has no ticket with seed {seed}"
+        );
+        let unnoticed = network.ended().filter(|id| match network.place(*id) {
+            // What it sent before its end is handled when it need not wait any more.
+            Place::At(shard, slot) => !self.signal_fish_of(shard).waits(slot),
+            _ => true,
+        });
+        assert!(
+            sessions + unnoticed.count() <= network.open(),
+            "a session outlived its connection with seed {seed}"
         );
         let connections: usize = self
             .runners

@@ -7,7 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use script::{Run, Step, limits, settings, step};
 use signal_fish_core::protocol::signal_fish::SignalFish;
-use signal_fish_simulator::world::{Design, Got, World};
+use signal_fish_simulator::world::{Design, Got, World, join, just, say, spectate};
 use signal_fish_simulator::{Line, Sequence, seeds};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -69,6 +69,28 @@ fn check_order(world: &World) {
     }
 }
 
+/// Much at once: a client says what it has to say without waiting for answers, and may end behind it.
+fn burst(run: &mut Run, random: &mut Sequence) {
+    let id = run.ids[random.up_to(script::CLIENTS - 1)];
+    let codes = ["AAAAAA", "BBBBBB", "CCCCCC"];
+    let name = format!("burst{id}");
+    let client = &mut run.world.clients[id];
+    for _ in 0..random.up_to(6) {
+        let message = match random.up_to(5) {
+            0 | 1 => join(codes[random.up_to(2)], &name, 2),
+            2 => just("LeaveRoom"),
+            3 => spectate(codes[random.up_to(2)], &name),
+            4 => say("in a burst".into()),
+            _ => just("Ping"),
+        };
+        client.say(&message.to_string());
+    }
+    if random.chance(20) {
+        client.end();
+    }
+    run.world.settle();
+}
+
 fn check_rooms(world: &World) {
     let settings = settings();
     for room in world.all_signal_fish().flat_map(SignalFish::rooms) {
@@ -128,6 +150,9 @@ fn play(seed: u64) {
             }
             _ => {}
         }
+        if random.chance(20) {
+            burst(&mut run, &mut random);
+        }
         run.step(&step);
         check_rooms(&run.world);
     }
@@ -142,7 +167,7 @@ fn with_every_fault() {
 
 /// What clients got, in order, without what is drawn or depends on the moment.
 fn transcript(shards: u16, seed: u64, faults: bool) -> Vec<Vec<String>> {
-    let mut random = Sequence::stream(seed, 101);
+    let (mut random, mut bursts) = (Sequence::stream(seed, 101), Sequence::stream(seed, 102));
     let mut run = Run::of(design(shards, seed));
     run.world.network().shuffles_events = faults;
     for step in steps(seed, 60) {
@@ -152,6 +177,9 @@ fn transcript(shards: u16, seed: u64, faults: bool) -> Vec<Vec<String>> {
         if faults && random.chance(20) {
             let id = random.up_to(run.world.clients.len() - 1);
             *run.world.network().line(id) = line(&mut random);
+        }
+        if bursts.chance(20) {
+            burst(&mut run, &mut bursts);
         }
         run.step(&step);
     }
