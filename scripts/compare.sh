@@ -1,35 +1,74 @@
 #!/usr/bin/env bash
-# Runs the same loads against our server and the public releases 0.2.0 and 0.12.0, in alternation, on one machine, and
-# writes a table and charts to bench/results/<time>-<revision>/.
+# Runs the same loads against our server and its rivals, in turn, on one machine, and writes tables and charts to
+# bench/results/<time>-<revision>/, beside the JSON of every run. The defaults take about half an hour.
 #
-# The server gets one core (and ours one shard), the generator another. Everything is
-# installed and written below scratch/ and bench/results/.
+#   scripts/compare.sh [--dirty]       --dirty: run although the tree has changes that are not committed
+#
+# Columns, as SERVERS names them:
+#   ours               this tree
+#   before             this server at the revision BEFORE
+#   before-unbatched   the same without its batching window, for the row beside the floor; relays only
+#   bun                bench/rivals/bun: a relay without rules on Bun's WebSocket server, which is uWebSockets
+#   0.2.0  0.12.0      the public releases, also as 0.2.0+batching and 0.12.0+batching; they take long to build
+#
+# The server gets one core (and ours one shard), the generator others. Rounds begin with another server each. Everything
+# is installed and written below scratch/ and bench/results/.
 #
 # Environment, with defaults:
 #   ROUNDS=3         times every measure is taken, servers in turn
 #   DURATION=10      seconds measured per relay run
-#   RATES="5 20 40"  messages per second and player: 28,000, 112,000 and 224,000 deliveries/s with 100 rooms of 8
+#   RATES="5 20 40 80 160"   messages per second and player: with 100 rooms of 8, 28,000, 112,000, 224,000, 448,000 and
+#                    896,000 deliveries/s
 #   MEASURES="relay limit idle churn fill"
-#   SERVERS="ours 0.2.0 0.2.0+batching 0.12.0 0.12.0+batching"
-#   SERVER_CPU=0 LOAD_CPU=1      the two cores
+#   SERVERS="ours bun before before-unbatched"
+#   BEFORE=7488fb4   revision of before
+#   IDLE=8000        connections held, in rooms of 8
+#   CHURN=20000      connections made, joined and closed, in rooms of one
+#   FILL=1000        rooms of 8 created and filled
+#   SERVER_CPU=0     the server's core
+#   LOAD_CPU=1       the generator's cores, as taskset lists them; one thread on each
+#   PORT=3700        the first server listens on the port after it
 #   OURS=, LOAD=     binaries; built with --release when empty
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ROUNDS=${ROUNDS:-3}
 DURATION=${DURATION:-10}
-RATES=${RATES:-5 20 40}
+RATES=${RATES:-5 20 40 80 160}
 MEASURES=${MEASURES:-relay limit idle churn fill}
-SERVERS=${SERVERS:-ours 0.2.0 0.2.0+batching 0.12.0 0.12.0+batching}
+SERVERS=${SERVERS:-ours bun before before-unbatched}
+BEFORE=${BEFORE:-7488fb4}
+IDLE=${IDLE:-8000}
+CHURN=${CHURN:-20000}
+FILL=${FILL:-1000}
 SERVER_CPU=${SERVER_CPU:-0}
 LOAD_CPU=${LOAD_CPU:-1}
-IDLE=${IDLE:-8000}
-FILL=${FILL:-1000}
-CHURN=${CHURN:-10000}
 PORT=${PORT:-3700}
 
+dirty=false
+case $*,$# in
+    ,0) ;;
+    --dirty,1) dirty=true ;;
+    *)
+        echo "usage: scripts/compare.sh [--dirty]; the rest is set in the environment, see the head of the script" >&2
+        exit 2
+        ;;
+esac
+# Earlier results do not change what is measured.
+if ! $dirty && [[ -n $(git status --porcelain -- . ':!bench/results') ]]; then
+    echo "the tree has changes that are not committed, so the results would belong to no revision: commit, or say --dirty" >&2
+    exit 2
+fi
+
 scratch=$PWD/scratch/compare
-results=$PWD/bench/results/$(date -u +%Y%m%dT%H%M%SZ)-$(git rev-parse --short=12 HEAD)
+if [[ " $SERVERS " == *" before"* ]]; then
+    before_revision=$(git rev-parse --verify --quiet --short=12 "$BEFORE^{commit}") || {
+        echo "BEFORE=$BEFORE is no revision of this repository" >&2
+        exit 2
+    }
+    before=$scratch/before-$before_revision
+fi
+results=$PWD/bench/results/$(date -u +%Y%m%dT%H%M%SZ)-$(git describe --always --dirty --exclude='*' --abbrev=12)
 mkdir -p "$scratch" "$results"
 ulimit -n "$(ulimit -Hn)"
 
@@ -38,6 +77,46 @@ if [[ -z ${OURS:-} || -z ${LOAD:-} ]]; then
 fi
 OURS=${OURS:-$PWD/target/release/signal-fish-server}
 LOAD=${LOAD:-$PWD/target/release/signal-fish-loadtest}
+threads=$(taskset -c "$LOAD_CPU" nproc)
+
+server_pid=
+stop_server() {
+    [[ -n $server_pid ]] || return 0
+    kill "$server_pid" 2>/dev/null || true
+    wait "$server_pid" 2>/dev/null || true
+    server_pid=
+}
+
+# The sources of before, while it is built.
+before_source=$scratch/before-source
+remove_before_source() {
+    [[ ! -e $before_source ]] || git worktree remove --force "$before_source"
+}
+trap 'stop_server; remove_before_source' EXIT
+
+install_before() {
+    [[ ! -x $before ]] || return 0
+    remove_before_source
+    git worktree add --detach "$before_source" "$before_revision"
+    (cd "$before_source" && cargo build --release --locked --bin signal-fish-server --target-dir "$scratch/before-target")
+    remove_before_source
+    cp "$scratch/before-target/release/signal-fish-server" "$before"
+}
+
+before_batches() {
+    git show "$before_revision:config.json" | grep -q '"enable_batching"'
+}
+
+# npm's package of the platform holds the whole of Bun, so no script of a package has to run.
+bun_folder=$PWD/bench/rivals/bun
+bun=
+install_bun() {
+    mkdir -p "$scratch/bun"
+    cp "$bun_folder"/package*.json "$scratch/bun"
+    (cd "$scratch/bun" && npm ci --ignore-scripts --no-audit --no-fund)
+    local found=("$scratch"/bun/node_modules/@oven/bun-*/bin/bun)
+    bun=${found[0]}
+}
 
 install_release() {
     local version=$1
@@ -47,21 +126,62 @@ install_release() {
     fi
 }
 
-# Every limit that would stop a load from one address is raised; logs are quiet. Batching only delays messages in the
-# releases, but saves them a little CPU, so both ways are offered. 0.2.0 drops silently over four times batch_size.
+install() {
+    case $1 in
+        ours) ;;
+        before | before-unbatched) install_before ;;
+        bun) install_bun ;;
+        *) install_release "${1%+batching}" ;;
+    esac
+}
+
+version_of() {
+    case $1 in
+        ours) git describe --always --dirty --exclude='*' --abbrev=12 ;;
+        before | before-unbatched) echo "$before_revision" ;;
+        bun) "$bun" --version ;;
+        *) echo "${1%+batching}" ;;
+    esac
+}
+
+# What each server is, for the head of the comparison.
+versions() {
+    local server separator=
+    printf '{'
+    for server in $SERVERS; do
+        printf '%s"%s": "%s"' "$separator" "$server" "$(version_of "$server")"
+        separator=', '
+    done
+    printf '}\n'
+}
+
+# Every limit that would stop a load from one address is raised; logs are quiet, but for the counts that ours leaves at its
+# end. Batching only delays messages in the releases, but saves them a little CPU, so both ways are offered. 0.2.0 drops
+# silently over four times batch_size.
 write_config() {
     local server=$1 port=$2
-    local level=error batching=false release='' limits='' rates='' apps='' websocket='' shards=''
-    [[ $server == *+batching ]] && batching=true
+    local level=error release='' limits='' rates='' apps='"require_websocket_auth": false' shards='' websocket=''
+    local batching=false
+    [[ $server != *+batching ]] || batching=true
     case $server in
-        0.2.0*) websocket=', "batch_size": 10000, "batch_interval_ms": 16'
-                $batching && websocket=', "batch_size": 100, "batch_interval_ms": 16' ;;
-        0.12.0*) release=', "max_rooms": 1000000' limits=', "max_connections": 1000000'
-                rates=', "max_relay_bytes": 1000000000000, "max_room_relay_bytes": 1000000000000'
-                websocket=', "idle_timeout_secs": 3600, "send_queue_capacity": 16384' ;;
-        *) level=info batching=true shards='"shards": {"count": 1}, "bind": "127.0.0.1", ' ;;
+        ours | before | before-unbatched)
+            level=info
+            shards='"shards": {"count": 1}, "bind": "127.0.0.1", '
+            [[ $server != before-unbatched ]] || websocket='"enable_batching": false'
+            ;;
+        0.2.0*)
+            local size=10000
+            ! $batching || size=100
+            websocket="\"enable_batching\": $batching, \"batch_interval_ms\": 16, \"batch_size\": $size"
+            ;;
+        0.12.0*)
+            release=', "max_rooms": 1000000'
+            limits=', "max_connections": 1000000'
+            rates=', "max_relay_bytes": 1000000000000, "max_room_relay_bytes": 1000000000000'
+            apps='"enforce_app_id_allowlist": false'
+            websocket="\"enable_batching\": $batching, \"idle_timeout_secs\": 3600, \"send_queue_capacity\": 16384"
+            ;;
     esac
-    [[ $server == 0.12.0* ]] && apps='"enforce_app_id_allowlist": false' || apps='"require_websocket_auth": false'
     cat <<END
 {
   $shards"port": $port,
@@ -70,19 +190,23 @@ write_config() {
   "rate_limit": {"max_room_creations": 100000000, "max_join_attempts": 100000000, "time_window": 60$rates},
   "logging": {"level": "$level", "enable_file_logging": false, "format": "text"},
   "security": {$apps, "require_metrics_auth": false, "cors_origins": "*", "max_connections_per_ip": 1000000$limits},
-  "websocket": {"enable_batching": $batching$websocket}
+  "websocket": {$websocket}
 }
 END
 }
 
-server_pid=
-stop_server() {
-    [[ -n $server_pid ]] || return 0
-    kill "$server_pid" 2>/dev/null || true
-    wait "$server_pid" 2>/dev/null || true
-    server_pid=
+# Becomes the server. It runs in scratch/, where what it writes does no harm.
+become() {
+    local server=$1 config=$2 port=$3
+    cd "$scratch"
+    case $server in
+        ours) exec taskset -c "$SERVER_CPU" "$OURS" --config "$config" ;;
+        before | before-unbatched) exec taskset -c "$SERVER_CPU" "$before" --config "$config" ;;
+        bun) PORT=$port exec taskset -c "$SERVER_CPU" "$bun" "$bun_folder/relay.js" ;;
+        *) SIGNAL_FISH_CONFIG_PATH=$config exec taskset -c "$SERVER_CPU" \
+            "$scratch/${server%+batching}/bin/signal-fish-server" ;;
+    esac
 }
-trap stop_server EXIT
 
 # A fresh process for every measure: memory and tables of one load must not weigh on the next.
 start_server() {
@@ -90,12 +214,7 @@ start_server() {
     PORT=$((PORT + 1))
     local config=$scratch/$server.json log=$scratch/$server.log
     write_config "$server" "$PORT" >"$config"
-    if [[ $server == ours ]]; then
-        taskset -c "$SERVER_CPU" "$OURS" --config "$config" >"$log" 2>&1 &
-    else
-        (cd "$scratch" && SIGNAL_FISH_CONFIG_PATH=$config exec taskset -c "$SERVER_CPU" \
-            "$scratch/${server%+batching}/bin/signal-fish-server") >"$log" 2>&1 &
-    fi
+    (become "$server" "$config" "$PORT") >"$log" 2>&1 &
     server_pid=$!
     for _ in $(seq 200); do
         (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && return 0
@@ -104,47 +223,72 @@ start_server() {
     done
     echo "$server did not start:" >&2
     tail -5 "$log" >&2
+    stop_server
     return 1
+}
+
+# The servers in the order of a round: each round begins with the next.
+turns() {
+    local servers first
+    read -ra servers <<<"$SERVERS"
+    first=$((($1 - 1) % ${#servers[@]}))
+    echo "${servers[@]:first}" "${servers[@]:0:first}"
 }
 
 measure() {
     local name=$1 round=$2
     shift 2
-    for server in $SERVERS; do
+    for server in $(turns "$round"); do
+        [[ $server != before-unbatched || $name == relay-* ]] || continue
         start_server "$server" || continue
         echo "--- $name, $server, round $round"
         # A load that found losses ends with 1; its report counts all the same.
         taskset -c "$LOAD_CPU" "$LOAD" "$@" --url "ws://127.0.0.1:$PORT/v2/ws" --server-pid "$server_pid" \
-            --json "$results/${name}__${server}__$round.json" 2>"$scratch/progress.log" |
+            --threads "$threads" --json "$results/${name}__${server}__$round.json" 2>"$scratch/progress.log" |
             grep -E '^(delivery|session|cycle|room filled|completed|server|ATTENTION|refused|  rate| .*lost)' || true
         stop_server
-        [[ $server != ours ]] || keep_counts "$results/${name}__${server}__${round}__counts.json"
+        case $server in
+            ours | before | before-unbatched)
+                keep_counts "$server" "$results/${name}__${server}__${round}__counts.json"
+                ;;
+        esac
     done
 }
 
 # What our server says at its end that it counted.
 keep_counts() {
     sed -En 's/.* ended .*messages_out=([0-9]+).* sends=([0-9]+) receives=([0-9]+).*/{"messages_out": \1, "sends": \2, "receives": \3}/p' \
-        "$scratch/ours.log" >"$1"
+        "$scratch/$1.log" >"$2"
 }
 
+if [[ " $SERVERS " == *" before-unbatched "* ]] && ! before_batches; then
+    echo "$before_revision has no batching window: before-unbatched is left out"
+    SERVERS=" $SERVERS "
+    SERVERS=${SERVERS/ before-unbatched / }
+fi
 for server in $SERVERS; do
-    [[ $server == ours ]] || install_release "${server%+batching}"
+    install "$server"
 done
+versions >"$results/versions.json"
 
 taskset -c "$SERVER_CPU,$LOAD_CPU" "$LOAD" floor --rooms 100 --players 8 --payload 100 --duration 5 \
-    --send-cpu "$SERVER_CPU" --receive-cpu "$LOAD_CPU" --json "$results/floor.json"
+    --send-cpu "$SERVER_CPU" --receive-cpu "${LOAD_CPU%%[,-]*}" --json "$results/floor.json"
 
+relay=(relay --rooms 100 --players 8 --payload 100)
 for round in $(seq "$ROUNDS"); do
     for kind in $MEASURES; do
         case $kind in
             relay) for rate in $RATES; do
-                    measure "relay-$(printf %03d "$rate")" "$round" relay --rooms 100 --players 8 --rate "$rate" --duration "$DURATION"
+                    measure "relay-$(printf %03d "$rate")" "$round" "${relay[@]}" --rate "$rate" --duration "$DURATION" --warm-up 3
                 done ;;
-            limit) measure limit "$round" relay --rooms 100 --players 8 --rate 5 --duration 5 --warm-up 1 --drain 2 --find-limit 50 ;;
+            limit) measure limit "$round" "${relay[@]}" --rate 5 --duration 5 --warm-up 1 --drain 2 --find-limit 50 ;;
             idle) measure idle "$round" idle --connections "$IDLE" --duration 3 --warm-up 1 ;;
             churn) measure churn "$round" churn --sessions "$CHURN" ;;
             fill) measure fill "$round" lobby --fill-only --sessions "$FILL" --players 8 ;;
+            *)
+                echo "there is no measure $kind" >&2
+                exit 2
+                ;;
         esac
     done
 done

@@ -215,13 +215,20 @@ fn summary(loaded: &Loaded) -> Answer {
         ("Configuration file", file),
         ("Address", config.bind.to_string()),
         ("Port", config.port.to_string()),
+        // The reference server prints this line, and scripts look for it. There is one storage here.
         ("Storage backend", "InMemory".to_owned()),
-        ("TLS enabled", "false".to_owned()),
+        (
+            "TLS enabled",
+            loaded.resolved.value("security.transport.tls.enabled").to_string(),
+        ),
         (
             "App authentication required",
             config.security.require_websocket_auth.to_string(),
         ),
-        ("Metrics auth required", false.to_string()),
+        (
+            "Metrics auth required",
+            loaded.resolved.value("security.require_metrics_auth").to_string(),
+        ),
         ("Web origins", config.security.cors_origins.clone()),
         ("Reconnection enabled", config.server.enable_reconnection.to_string()),
         ("Max players per room", config.server.default_max_players.to_string()),

@@ -4,7 +4,7 @@
 //! full are lost. Only this program's own events are logged, never those of libraries, so no payload gets here.
 
 use crate::config::{LogFormat, LogLevel, LogRotation, Logging};
-use crate::host::{Finding, State};
+use crate::host::finding::Finding;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use tracing::Subscriber;
@@ -59,11 +59,7 @@ pub fn start(logging: &Logging) -> Result<LogGuard, String> {
 pub(crate) fn directory(logging: &Logging) -> Finding {
     const SUBJECT: &str = "log files";
     if !logging.enable_file_logging {
-        return Finding {
-            subject: SUBJECT,
-            state: State::Fine,
-            text: "off".to_owned(),
-        };
+        return Finding::fine(SUBJECT, "off by logging.enable_file_logging");
     }
     // What does not exist yet is made, so the nearest directory above that does exist decides.
     let above = logging
@@ -73,21 +69,12 @@ pub(crate) fn directory(logging: &Logging) -> Finding {
     let existing = above.unwrap_or(Path::new("."));
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     match rustix::fs::access(existing, access) {
-        Ok(()) if existing.is_dir() => Finding {
-            subject: SUBJECT,
-            state: State::Fine,
-            text: format!("in {}", logging.dir.display()),
-        },
-        Ok(()) => Finding {
-            subject: SUBJECT,
-            state: State::Failure,
-            text: not_writable(logging, &format!("{} is no directory", existing.display())),
-        },
-        Err(error) => Finding {
-            subject: SUBJECT,
-            state: State::Failure,
-            text: not_writable(logging, &io::Error::from(error)),
-        },
+        Ok(()) if existing.is_dir() => Finding::fine(SUBJECT, format!("can be written in {}", logging.dir.display())),
+        Ok(()) => Finding::failure(
+            SUBJECT,
+            not_writable(logging, &format!("{} is no directory", existing.display())),
+        ),
+        Err(error) => Finding::failure(SUBJECT, not_writable(logging, &io::Error::from(error))),
     }
 }
 

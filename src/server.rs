@@ -136,7 +136,7 @@ impl Server {
         };
         let (started, starts) = bounded(count);
         let options = options(config, connections_max);
-        let settings = Arc::new(config.engine_settings());
+        let settings = Arc::new(config.signal_fish_settings());
         let site = Arc::new(site::site(config, routes));
         for ((at, inbox), (listener, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
             let plan = Plan {
@@ -244,6 +244,7 @@ fn options(config: &Config, connections_max: usize) -> Options {
         },
         outbound_bytes_max: config.websocket.max_outbound_bytes,
         batching: config.websocket.enable_batching,
+        message_timeout: config.websocket.message_timeout,
         ping_timeout: config.server.ping_timeout,
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
         slots_max: connections_max + SLOTS_SPARE,

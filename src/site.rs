@@ -1,6 +1,7 @@
 //! The table of paths, and who may use them.
 
 use crate::Config;
+use crate::config::ClientIpHeader;
 use signal_fish_core::http::{self, Origins, Routes, Site, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
@@ -16,7 +17,10 @@ pub(crate) fn routes() -> Routes<Protocol> {
 
 /// What the listener serves.
 pub(crate) fn site(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> {
-    let header = http::ClientIpHeader::XForwardedFor;
+    let header = match config.security.client_ip_header {
+        ClientIpHeader::XForwardedFor => http::ClientIpHeader::XForwardedFor,
+        ClientIpHeader::Forwarded => http::ClientIpHeader::Forwarded,
+    };
     Site {
         routes,
         origins: Origins::parse(&config.security.cors_origins),

@@ -88,7 +88,7 @@ fn hold(loaded: Result<Loaded, Faults>) -> Result<(), TestCaseError> {
             let again = config::from_value(printed);
             let again = again.map_err(|faults| TestCaseError::fail(faults.to_string()))?;
             prop_assert_eq!(format!("{:?}", again.config), format!("{:?}", loaded.config));
-            let settings = loaded.config.engine_settings();
+            let settings = loaded.config.signal_fish_settings();
             prop_assert!(settings.default_max_players <= settings.max_players_limit);
             prop_assert!(settings.max_message_size < loaded.config.websocket.max_outbound_bytes);
             prop_assert_eq!(settings.apps.len(), loaded.config.admission_limits().apps.len());

@@ -105,7 +105,11 @@ fn head_of_a_mebibyte_is_431() {
         assert_eq!(status_of(server, long.as_bytes()), 431);
         let many = format!("GET /v2/health HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(65));
         assert_eq!(status_of(server, many.as_bytes()), 431);
-        let enough = format!("GET /v2/health HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(63));
+        // With the one that names the host (D39) these are 64.
+        let enough = format!(
+            "GET /v2/health HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+            "X: y\r\n".repeat(63)
+        );
         assert_eq!(status_of(server, enough.as_bytes()), 200);
     });
 }

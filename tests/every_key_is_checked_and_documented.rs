@@ -11,7 +11,7 @@ use std::path::PathBuf;
 fn shown(config: &Config) -> String {
     format!(
         "{config:?} {:?} {:?}",
-        config.engine_settings(),
+        config.signal_fish_settings(),
         config.admission_limits()
     )
 }
@@ -42,27 +42,28 @@ fn sample(key: &Key) -> (Value, Value) {
             });
             return (json!([app]), json!([clean]));
         }
+        "security.client_ip_header" => return (json!("Forwarded"), json!("forwarded")),
         "server.room_code_prefix" => return (json!("eu"), json!("EU")),
         "protocol.player_name_validation.allowed_symbols" => json!(["+", "!"]),
         "logging.level" => return (json!("Debug"), json!("debug")),
         "logging.format" => return (json!("Text"), json!("text")),
         "logging.rotation" => return (json!("HOURLY"), json!("hourly")),
         _ => match key.kind {
-            Kind::Bool => json!(key.default != "true"),
+            Kind::Bool => json!(key.default != json!(true)),
             Kind::Integer(min, max) => {
-                let default = key.default_value().as_u64().expect("an integer");
+                let default = key.default.as_u64().expect("an integer");
                 // One more or less keeps the rules between keys.
                 json!(if default < max { default + 1 } else { min })
             }
             Kind::Text(_) | Kind::OptionalText(_) => json!("some-thing 12,345"),
             Kind::TextMap(_) => json!({"a game": "WebRTC"}),
             Kind::PlatformMap(_) => {
-                let mut merged = key.default_value();
+                let mut merged = key.default.clone();
                 merged["some-platform"] = json!("2.0.0");
                 return (json!({"Some-Platform": "2.0.0"}), merged);
             }
             Kind::PlatformLists => {
-                let mut merged = key.default_value();
+                let mut merged = key.default.clone();
                 merged["some-platform"] = json!(["x"]);
                 return (json!({"Some-Platform": ["x"]}), merged);
             }
@@ -195,11 +196,11 @@ fn the_defaults_are_a_configuration_without_doubts() {
     assert_eq!(shown(&loaded.config), shown(&Config::default()));
     assert_eq!(loaded.warnings, Vec::<String>::new());
     assert_eq!(loaded.without_effect, Vec::<String>::new());
-    for key in KEYS {
-        assert_eq!(
-            serde_json::from_str::<Value>(key.default).expect(key.path),
-            key.default_value()
-        );
+    for key in KEYS.iter() {
+        let file = file_with(key.path, &key.default);
+        let loaded = config::from_value(file).unwrap_or_else(|faults| panic!("{}: {faults}", key.path));
+        assert_eq!(shown(&loaded.config), shown(&Config::default()), "{}", key.path);
+        assert_eq!(*loaded.resolved.value(key.path), key.default);
         assert!(!key.doc.is_empty(), "{} has no documentation", key.path);
     }
 }
@@ -235,7 +236,7 @@ fn the_shipped_configuration_changes_nothing() {
     })
     .expect("a configuration");
     assert_eq!(shown(&loaded.config), shown(&Config::default()));
-    for key in KEYS {
+    for key in KEYS.iter() {
         assert_eq!(
             *loaded.resolved.value(key.path),
             config::from_value(json!({}))
@@ -307,7 +308,7 @@ fn lists_may_be_given_with_commas_in_the_environment() {
 
 #[test]
 fn every_key_refuses_what_does_not_fit_and_says_where() {
-    for key in KEYS {
+    for key in KEYS.iter() {
         for misfit in misfits(key) {
             let faults = faults_of(from_file(&format!(
                 "{{\n\n{}\n",
@@ -333,7 +334,7 @@ fn every_key_refuses_what_does_not_fit_and_says_where() {
 
 #[test]
 fn every_key_refuses_a_variable_that_does_not_fit() {
-    for key in KEYS {
+    for key in KEYS.iter() {
         let text = match key.kind {
             Kind::Bool => "yes".to_owned(),
             Kind::Integer(_, max) => (max + 1).to_string(),
@@ -414,7 +415,7 @@ fn what_would_protect_but_is_not_built_stops_the_start() {
         // A later source may take it back.
         let (_dir, path) = empty_file();
         std::fs::write(&path, file_with(key.path, &on).to_string()).expect("a file");
-        let off = as_text(&key.default_value());
+        let off = as_text(&key.default);
         let environment = vec![(key.variable().into(), off.into())];
         assert!(
             config::load(&Sources {
@@ -452,6 +453,26 @@ fn messages_snapshot_and_replay_must_fit_into_the_outbox() {
     }
     let fits = json!({"protocol": {"max_players_limit": 255}, "websocket": {"max_outbound_bytes": 4_194_304}});
     assert!(config::from_value(fits).is_ok());
+}
+
+#[test]
+fn proxies_that_are_everybody_are_warned_of() {
+    let everybody = [
+        json!(["0.0.0.0/0"]),
+        json!(["::/0"]),
+        json!(["10.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1"]),
+    ];
+    for proxies in everybody {
+        let loaded = config::from_value(json!({"security": {"trusted_proxies": proxies}})).expect("a configuration");
+        assert_eq!(loaded.warnings.len(), 1, "{proxies}: {:?}", loaded.warnings);
+        assert!(
+            loaded.warnings[0].starts_with("security.trusted_proxies holds every IPv"),
+            "{}",
+            loaded.warnings[0]
+        );
+    }
+    let some = json!({"security": {"trusted_proxies": ["10.0.0.0/8", "0.0.0.0/1", "::1"]}});
+    assert_eq!(config::from_value(some).expect("a configuration").warnings, [""; 0]);
 }
 
 #[test]

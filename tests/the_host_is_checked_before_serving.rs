@@ -133,6 +133,15 @@ fn the_locked_memory_must_do_for_all_shards() {
     assert_refused(&run_behind(&wrappers, &eight), &["8 shards need 1600 KiB"]);
 }
 
+/// The number of shards is known from the configuration where their CPUs cannot be chosen.
+#[test]
+fn what_the_shards_need_is_said_even_if_their_cpus_are_missing() {
+    let wrappers = [&["prlimit", "--memlock=1048576:1048576"][..], without_rights()];
+    let eight = [&SERVE[..], &["--shards", "8", "--cpus", "1023"]].concat();
+    let said = ["CPUs: CPU 1023", "8 shards need 1600 KiB"];
+    assert_refused(&run_behind(&wrappers, &eight), &said);
+}
+
 #[test]
 fn too_few_open_files_stop_the_start() {
     let wrappers = [&["prlimit", "--nofile=100:100"][..]];

@@ -1,7 +1,9 @@
 //! Sets the reports of several servers side by side: tables and charts from a folder that `scripts/compare.sh` filled.
 //!
 //! A report lies in `<measure>__<server>__<round>.json`, what the server counted beside it in `…__counts.json`, the floor in
-//! `floor.json`. Figures are medians over the rounds.
+//! `floor.json`, what each server was in `versions.json`. Figures are medians over the rounds, losses those of the worst.
+
+mod bounds;
 
 use crate::report::chart::{Chart, Line, Scale, escape};
 use crate::report::text::{bytes, milliseconds, rounded};
@@ -29,6 +31,8 @@ struct Column {
     show: fn(f64) -> String,
     /// Whether the ratio to our server says something.
     ratio: bool,
+    /// Whether the worst round counts instead of the median.
+    worst: bool,
 }
 
 const fn column(heading: &'static str, pointers: &'static [&'static str], show: fn(f64) -> String) -> Column {
@@ -37,17 +41,26 @@ const fn column(heading: &'static str, pointers: &'static [&'static str], show: 
         pointers,
         show,
         ratio: false,
+        worst: false,
     }
 }
 
 const fn compared(heading: &'static str, pointers: &'static [&'static str], show: fn(f64) -> String) -> Column {
     Column {
-        heading,
-        pointers,
-        show,
         ratio: true,
+        ..column(heading, pointers, show)
     }
 }
+
+const fn worst(heading: &'static str, pointers: &'static [&'static str], show: fn(f64) -> String) -> Column {
+    Column {
+        worst: true,
+        ..column(heading, pointers, show)
+    }
+}
+
+/// What a server is called here whose own files lie in the repository.
+const OURS: &str = "ours";
 
 /// Processor time per delivery or session.
 const CPU_EACH: &[&str] = &["/server/user_us_each", "/server/system_us_each"];
@@ -56,7 +69,7 @@ const RELAY: &[Column] = &[
     column("delivered/s", &["/throughput/delivered_per_s"], rounded),
     compared("p50", &["/latencies/0/p50_ms"], milliseconds),
     compared("p99", &["/latencies/0/p99_ms"], milliseconds),
-    column("lost", &["/messages/lost"], rounded),
+    worst("lost", &["/messages/lost"], rounded),
     compared("CPU per delivery", CPU_EACH, microseconds),
     column("user per delivery", &["/server/user_us_each"], microseconds),
     column("system per delivery", &["/server/system_us_each"], microseconds),
@@ -80,7 +93,7 @@ const IDLE: &[Column] = &[
 ];
 const CHURN: &[Column] = &[
     column("cycles", &["/completed"], rounded),
-    column("failed", &["/failed"], rounded),
+    worst("failed", &["/failed"], rounded),
     compared("cycles/s", &["/throughput/completed_per_s"], rounded),
     compared("CPU per cycle", CPU_EACH, microseconds),
     column("user per cycle", &["/server/user_us_each"], microseconds),
@@ -89,7 +102,7 @@ const CHURN: &[Column] = &[
 ];
 const FILL: &[Column] = &[
     column("rooms", &["/completed"], rounded),
-    column("failed", &["/failed"], rounded),
+    worst("failed", &["/failed"], rounded),
     compared("time", &["/measured_s"], seconds),
     compared("CPU", &["/server/user_s", "/server/system_s"], seconds),
     column("user", &["/server/user_s"], seconds),
@@ -102,7 +115,8 @@ const FILL: &[Column] = &[
 /// # Errors
 /// A sentence: the folder or a file in it cannot be read, or is no report.
 pub fn compare(folder: &Path) -> Result<Comparison, String> {
-    let (reports, floor) = read(folder)?;
+    let found = read(folder)?;
+    let (reports, floor) = (&found.reports, found.floor.as_ref());
     let host = reports
         .values()
         .flat_map(BTreeMap::values)
@@ -110,31 +124,83 @@ pub fn compare(folder: &Path) -> Result<Comparison, String> {
         .next()
         .map(|report| report["host"].clone());
     let host = host.ok_or_else(|| format!("{} holds no reports", folder.display()))?;
-    let mut markdown = String::from("# Comparison\n\n");
-    let mut page = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Comparison</title><style>{}</style></head>\
-         <body><h1>Comparison</h1>",
-        crate::report::html::STYLE
-    );
+    let mut out = Comparison {
+        markdown: String::from("# Comparison\n\n"),
+        page: format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Comparison</title><style>{}</style></head>\
+             <body><h1>Comparison</h1>",
+            crate::report::html::STYLE
+        ),
+    };
     // Writing to a String cannot fail.
-    let _ = write_host(&host, floor.as_ref(), &mut markdown, &mut page);
-    for (measure, servers) in &reports {
-        let _ = write_table(measure, servers, &mut markdown, &mut page);
+    let _ = write_host(&host, &found, &mut out);
+    let _ = bounds::table(reports, floor).write(&mut out);
+    for (measure, servers) in reports {
+        let _ = table(measure, servers).write(&mut out);
     }
-    if let Some(floor) = &floor {
-        let _ = write_beside_floor(&reports, floor, &mut markdown, &mut page);
+    if let Some(floor) = floor {
+        let _ = floor_table(reports, floor).write(&mut out);
     }
-    for chart in charts(&reports, floor.as_ref()) {
-        page.push_str(&chart.to_svg());
+    for chart in charts(reports, floor) {
+        out.page.push_str(&chart.to_svg());
     }
-    page.push_str("</body></html>");
-    Ok(Comparison { markdown, page })
+    out.page.push_str("</body></html>");
+    Ok(out)
 }
 
-fn read(folder: &Path) -> Result<(Reports, Option<Value>), String> {
+/// What lay in the folder.
+struct Found {
+    reports: Reports,
+    floor: Option<Value>,
+    /// What each server was, by its name.
+    versions: Option<Value>,
+}
+
+/// Headings and rows, written in both forms.
+struct Table {
+    title: String,
+    note: String,
+    headings: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Writes nothing if there are no rows.
+    fn write(&self, out: &mut Comparison) -> std::fmt::Result {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let Comparison { markdown, page } = out;
+        write!(markdown, "## {}\n\n", self.title)?;
+        write!(page, "<h2>{}</h2>", escape(&self.title))?;
+        if !self.note.is_empty() {
+            write!(markdown, "{}\n\n", self.note)?;
+            write!(page, "<p>{}</p>", escape(&self.note))?;
+        }
+        writeln!(markdown, "| {} |", self.headings.join(" | "))?;
+        writeln!(markdown, "|---|{}", "---:|".repeat(self.headings.len() - 1))?;
+        let cells = |name: &str, row: &[String]| -> String {
+            row.iter()
+                .map(|cell| format!("<{name}>{}</{name}>", escape(cell)))
+                .collect()
+        };
+        write!(page, "<table><tr>{}</tr>", cells("th", &self.headings))?;
+        for row in &self.rows {
+            writeln!(markdown, "| {} |", row.join(" | "))?;
+            write!(page, "<tr>{}</tr>", cells("td", row))?;
+        }
+        writeln!(markdown)?;
+        write!(page, "</table>")
+    }
+}
+
+fn read(folder: &Path) -> Result<Found, String> {
     let fault = |path: &Path, error: &dyn std::fmt::Display| format!("cannot read {}: {error}", path.display());
-    let mut reports = Reports::new();
-    let mut floor = None;
+    let mut found = Found {
+        reports: Reports::new(),
+        floor: None,
+        versions: None,
+    };
     for entry in std::fs::read_dir(folder).map_err(|error| fault(folder, &error))? {
         let path = entry.map_err(|error| fault(folder, &error))?.path();
         let Some(name) = path
@@ -153,14 +219,15 @@ fn read(folder: &Path) -> Result<(Reports, Option<Value>), String> {
             [measure, server, _round] => {
                 let mut value = value;
                 value["counts"] = counts(&path);
-                let servers = reports.entry(measure.to_owned()).or_default();
+                let servers = found.reports.entry(measure.to_owned()).or_default();
                 servers.entry(server.to_owned()).or_default().push(value);
             }
-            ["floor"] => floor = Some(value),
+            ["floor"] => found.floor = Some(value),
+            ["versions"] => found.versions = Some(value),
             _ => {}
         }
     }
-    Ok((reports, floor))
+    Ok(found)
 }
 
 /// How the name of a file ends in which a server's counts lie.
@@ -174,87 +241,112 @@ fn counts(path: &Path) -> Value {
 }
 
 /// What a server took, beside what the calls that it made take at the least.
-fn write_beside_floor(reports: &Reports, floor: &Value, markdown: &mut String, page: &mut String) -> std::fmt::Result {
-    const HEADINGS: [&str; 7] = [
-        "measure",
-        "server",
+struct BesideFloor {
+    sends_per_message: f64,
+    receives_per_message: f64,
+    /// Microseconds per delivery that these calls take at the floor.
+    least: f64,
+    /// Microseconds per delivery that the server took.
+    cpu: f64,
+}
+
+impl BesideFloor {
+    /// `None` where the server did not say what it counted.
+    fn of(measure: &str, rounds: &[Value], floor: &Value) -> Option<Self> {
+        let median = |pointers: &'static [&'static str]| figure(measure, rounds, &column("", pointers, rounded));
+        let messages = median(&["/counts/messages_out"]).filter(|messages| *messages > 0.0)?;
+        let sends_per_message = median(&["/counts/sends"])? / messages;
+        let receives_per_message = median(&["/counts/receives"])? / messages;
+        let (send, receive) = prices(floor);
+        Some(Self {
+            sends_per_message,
+            receives_per_message,
+            least: sends_per_message * send + receives_per_message * receive,
+            cpu: median(CPU_EACH)?,
+        })
+    }
+
+    fn ratio(&self) -> f64 {
+        self.cpu / self.least
+    }
+}
+
+/// Microseconds of a send and of a receive at the floor.
+fn prices(floor: &Value) -> (f64, f64) {
+    let price = |name: &str| floor[name].as_f64().unwrap_or(0.0);
+    (
+        price("user_us_each") + price("system_us_each"),
+        price("receive_us_each"),
+    )
+}
+
+fn floor_table(reports: &Reports, floor: &Value) -> Table {
+    let (send, receive) = prices(floor);
+    let mut rows = Vec::new();
+    for (measure, servers) in relays(reports) {
+        for (server, rounds) in in_order(servers) {
+            let Some(beside) = BesideFloor::of(measure, rounds, floor) else {
+                continue;
+            };
+            rows.push(vec![
+                format!("{measure}, {server}"),
+                format!("{:.2}", beside.sends_per_message),
+                format!("{:.2}", beside.receives_per_message),
+                microseconds(beside.least),
+                microseconds(beside.cpu),
+                format!("{:.2}", beside.ratio()),
+            ]);
+        }
+    }
+    let headings = [
+        "measure, server",
         "sends per message",
         "receives per message",
         "these at the floor",
         "CPU per delivery",
         "ratio",
     ];
-    let price = |name: &str| floor[name].as_f64().unwrap_or(0.0);
-    let (send, receive) = (
-        price("user_us_each") + price("system_us_each"),
-        price("receive_us_each"),
-    );
-    let mut rows = Vec::new();
-    for (measure, servers) in reports.iter().filter(|(measure, _)| measure.starts_with("relay")) {
-        for (server, rounds) in servers {
-            let median = |pointers: &'static [&'static str]| figure(measure, rounds, &column("", pointers, rounded));
-            let (Some(messages), Some(sends), Some(receives), Some(cpu)) = (
-                median(&["/counts/messages_out"]).filter(|messages| *messages > 0.0),
-                median(&["/counts/sends"]),
-                median(&["/counts/receives"]),
-                median(&["/server/user_us_each", "/server/system_us_each"]),
-            ) else {
-                continue;
-            };
-            let least = (sends * send + receives * receive) / messages;
-            rows.push([
-                measure.clone(),
-                server.clone(),
-                format!("{:.2}", sends / messages),
-                format!("{:.2}", receives / messages),
-                microseconds(least),
-                microseconds(cpu),
-                format!("{:.2}", cpu / least),
-            ]);
-        }
+    Table {
+        title: "Beside the floor".to_owned(),
+        note: format!(
+            "A send costs {} at the floor and a receive {}. Messages, sends and receives are those of the server's whole life.",
+            microseconds(send),
+            microseconds(receive)
+        ),
+        headings: headings.map(str::to_owned).to_vec(),
+        rows,
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let note = format!(
-        "A send costs {} at the floor and a receive {}. Messages, sends and receives are those of the server's whole life.",
-        microseconds(send),
-        microseconds(receive)
-    );
-    writeln!(
-        markdown,
-        "## Beside the floor\n\n{note}\n\n| {} |",
-        HEADINGS.join(" | ")
-    )?;
-    writeln!(markdown, "|---|---|{}", "---:|".repeat(HEADINGS.len() - 2))?;
-    write!(page, "<h2>Beside the floor</h2><p>{note}</p><table><tr>")?;
-    HEADINGS
-        .iter()
-        .try_for_each(|heading| write!(page, "<th>{heading}</th>"))?;
-    write!(page, "</tr>")?;
-    for row in rows {
-        writeln!(markdown, "| {} |", row.join(" | "))?;
-        write!(page, "<tr>")?;
-        row.iter()
-            .try_for_each(|cell| write!(page, "<td>{}</td>", escape(cell)))?;
-        write!(page, "</tr>")?;
-    }
-    writeln!(markdown)?;
-    write!(page, "</table>")
 }
 
-fn write_host(host: &Value, floor: Option<&Value>, markdown: &mut String, page: &mut String) -> std::fmt::Result {
+/// The relay measures, by rising rate.
+fn relays(reports: &Reports) -> impl Iterator<Item = (&String, &BTreeMap<String, Vec<Value>>)> {
+    reports.iter().filter(|(measure, _)| measure.starts_with("relay"))
+}
+
+/// Our server first, the others by name.
+fn in_order(servers: &BTreeMap<String, Vec<Value>>) -> impl Iterator<Item = (&String, &Vec<Value>)> {
+    let ours = servers.get_key_value(OURS);
+    ours.into_iter()
+        .chain(servers.iter().filter(|(server, _)| *server != OURS))
+}
+
+fn write_host(host: &Value, found: &Found, out: &mut Comparison) -> std::fmt::Result {
     let part = |name: &str| host[name].as_str().unwrap_or_default().to_owned();
     let mut text = format!(
-        "{}, {} processors, {}, revision {}, {}. One core for the server, another for the generator. Ratios within one run \
-         count, absolute figures belong to this machine.",
+        "{}, {} processors, {}, revision {}, {}. The server has one core, the generator others. Ratios within one run \
+         count, absolute figures belong to this machine. In the tables by measure, a ratio in brackets says how many times \
+         ours a figure is.",
         part("cpu"),
         host["cpus"],
         part("kernel"),
         part("git_revision"),
         part("time")
     );
-    if let Some(floor) = floor {
+    let versions = found.versions.as_ref().and_then(Value::as_object);
+    for (server, version) in versions.into_iter().flatten() {
+        write!(text, " {server}: {}.", version.as_str().unwrap_or_default())?;
+    }
+    if let Some(floor) = &found.floor {
         let figure = |name: &str| floor[name].as_f64().unwrap_or(0.0);
         write!(
             text,
@@ -264,42 +356,49 @@ fn write_host(host: &Value, floor: Option<&Value>, markdown: &mut String, page: 
             microseconds(figure("user_us_each"))
         )?;
     }
-    writeln!(markdown, "{text}\n")?;
-    write!(page, "<p class=\"sub\">{}</p>", escape(&text))
+    writeln!(out.markdown, "{text}\n")?;
+    write!(out.page, "<p class=\"sub\">{}</p>", escape(&text))
 }
 
-fn write_table(
-    measure: &str,
-    servers: &BTreeMap<String, Vec<Value>>,
-    markdown: &mut String,
-    page: &mut String,
-) -> std::fmt::Result {
+fn table(measure: &str, servers: &BTreeMap<String, Vec<Value>>) -> Table {
     let columns = columns(measure);
-    let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
-    writeln!(
-        markdown,
-        "## {measure}\n\n| server | {} | rounds |",
-        headings.join(" | ")
-    )?;
-    writeln!(markdown, "|---|{}", "---:|".repeat(columns.len() + 1))?;
-    write!(page, "<h2>{}</h2><table><tr><th>server</th>", escape(measure))?;
-    headings
-        .iter()
-        .try_for_each(|heading| write!(page, "<th>{heading}</th>"))?;
-    write!(page, "<th>rounds</th></tr>")?;
-    for (server, rounds) in servers {
-        let ours = servers.get("ours").filter(|_| server != "ours");
-        let values: Vec<String> = columns
-            .iter()
-            .map(|column| cell(measure, rounds, ours, column))
-            .collect();
-        writeln!(markdown, "| {server} | {} | {} |", values.join(" | "), rounds.len())?;
-        write!(page, "<tr><td>{}</td>", escape(server))?;
-        values.iter().try_for_each(|value| write!(page, "<td>{value}</td>"))?;
-        write!(page, "<td>{}</td></tr>", rounds.len())?;
+    let mut headings = vec!["server".to_owned()];
+    headings.extend(columns.iter().map(|column| column.heading.to_owned()));
+    headings.extend(["rounds", "generator"].map(str::to_owned));
+    let row = |(server, rounds): (&String, &Vec<Value>)| {
+        let ours = servers.get(OURS).filter(|_| server != OURS);
+        let mut row = vec![server.clone()];
+        row.extend(columns.iter().map(|column| cell(measure, rounds, ours, column)));
+        let said = verdict(rounds).map_or_else(|| "fine".to_owned(), |(said, times)| format!("{said} ({times})"));
+        row.extend([rounds.len().to_string(), said]);
+        row
+    };
+    Table {
+        title: measure.to_owned(),
+        note: String::new(),
+        headings,
+        rows: in_order(servers).map(row).collect(),
     }
-    writeln!(markdown)?;
-    write!(page, "</table>")
+}
+
+/// What the generator says against itself and in how many rounds; `None`: nothing.
+fn verdict(rounds: &[Value]) -> Option<(&str, usize)> {
+    let mut said = rounds.iter().filter_map(said_of_itself);
+    Some((said.next()?, said.count() + 1))
+}
+
+/// The first words of it are enough. A search also ends where the generator does.
+fn said_of_itself(report: &Value) -> Option<&str> {
+    if let Some(said) = report.pointer("/generator/bottleneck").and_then(Value::as_str) {
+        return said.split(':').next();
+    }
+    let mut faults = report["steps"]
+        .as_array()?
+        .iter()
+        .filter_map(|step| step["fault"].as_str());
+    faults
+        .any(|fault| fault.contains("the generator is the bottleneck"))
+        .then_some("the generator was the bottleneck at higher rates")
 }
 
 /// A figure and, where it says something, how many times ours it is.
@@ -325,7 +424,7 @@ fn columns(measure: &str) -> &'static [Column] {
     }
 }
 
-/// The median over the rounds; a search in which no rate held has no figures.
+/// The median over the rounds, or the worst of them; a search in which no rate held has no figures.
 fn figure(measure: &str, rounds: &[Value], column: &Column) -> Option<f64> {
     let held = |report: &&Value| {
         !measure.starts_with("limit")
@@ -339,6 +438,9 @@ fn figure(measure: &str, rounds: &[Value], column: &Column) -> Option<f64> {
         .filter_map(|report| sum(report, column.pointers))
         .collect();
     values.sort_by(f64::total_cmp);
+    if column.worst {
+        return values.last().copied();
+    }
     let (low, high) = (
         values.get(values.len().checked_sub(1)? / 2)?,
         values.get(values.len() / 2)?,
@@ -351,10 +453,7 @@ fn sum(report: &Value, pointers: &[&str]) -> Option<f64> {
 }
 
 fn charts(reports: &Reports, floor: Option<&Value>) -> Vec<Chart> {
-    let relays: Vec<_> = reports
-        .iter()
-        .filter(|(measure, _)| measure.starts_with("relay"))
-        .collect();
+    let relays: Vec<_> = relays(reports).collect();
     let lines = |pointers: &'static [&'static str]| -> Vec<Line> {
         let mut lines: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
         for (measure, servers) in &relays {
@@ -383,7 +482,7 @@ fn charts(reports: &Reports, floor: Option<&Value>) -> Vec<Chart> {
         y_scale,
         lines,
     };
-    let mut cpu = lines(&["/server/user_us_each", "/server/system_us_each"]);
+    let mut cpu = lines(CPU_EACH);
     let ends: Vec<f64> = cpu
         .first()
         .map(|line| line.points.iter().map(|point| point.0).collect())
@@ -495,14 +594,9 @@ mod tests {
         ]);
         let reports = Reports::from([("relay-005".to_owned(), servers)]);
         let floor = serde_json::json!({"user_us_each": 0.5, "system_us_each": 3.5, "receive_us_each": 5.0});
-        let (mut markdown, mut page) = (String::new(), String::new());
-        write_beside_floor(&reports, &floor, &mut markdown, &mut page).unwrap();
-        // Half a send at 4 µs and a fifth of a receive at 5 µs make 3 µs.
-        assert!(
-            markdown.contains("| relay-005 | ours | 0.50 | 0.20 | 3.00 µs | 6.00 µs | 2.00 |"),
-            "{markdown}"
-        );
-        assert!(!markdown.contains("died"), "{markdown}");
+        // Half a send at 4 µs and a fifth of a receive at 5 µs make 3 µs; a server without counts has no row.
+        let row = ["relay-005, ours", "0.50", "0.20", "3.00 µs", "6.00 µs", "2.00"];
+        assert_eq!(floor_table(&reports, &floor).rows, [row]);
     }
 
     #[test]
@@ -512,5 +606,40 @@ mod tests {
         assert_eq!(cell("fill", &report(3.0), Some(&report(2.0)), &time), "3.00 s (1.50×)");
         assert_eq!(cell("fill", &report(3.0), None, &time), "3.00 s");
         assert_eq!(cell("fill", &[], None, &time), "-");
+    }
+    #[test]
+    fn losses_are_those_of_the_worst_round() {
+        let rounds = [0, 0, 7].map(|lost| serde_json::json!({"messages": {"lost": lost}}));
+        assert_eq!(
+            figure("relay-005", &rounds, &worst("", &["/messages/lost"], rounded)),
+            Some(7.0)
+        );
+    }
+
+    #[test]
+    fn a_row_says_what_the_generator_says_against_itself() {
+        let round = |said: Value| serde_json::json!({"generator": {"bottleneck": said}});
+        let late = round("the generator was late: 1 % of its messages".into());
+        assert_eq!(
+            verdict(&[round(Value::Null), late]),
+            Some(("the generator was late", 1))
+        );
+        assert_eq!(verdict(&[round(Value::Null)]), None);
+        let search =
+            serde_json::json!({"steps": [{"fault": null}, {"fault": "p99 (the generator is the bottleneck)"}]});
+        assert!(verdict(&[search]).is_some());
+    }
+
+    #[test]
+    fn our_server_comes_first_and_every_table_has_both_forms() {
+        let servers = BTreeMap::from(["bun", "ours"].map(|name| (name.to_owned(), vec![Value::Null])));
+        let mut out = Comparison {
+            markdown: String::new(),
+            page: String::new(),
+        };
+        table("idle", &servers).write(&mut out).unwrap();
+        let places = |text: &str| ["ours", "bun"].map(|name| text.find(name).unwrap());
+        assert!(places(&out.markdown).is_sorted(), "{}", out.markdown);
+        assert!(places(&out.page).is_sorted(), "{}", out.page);
     }
 }

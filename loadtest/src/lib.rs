@@ -25,6 +25,7 @@ mod run;
 pub mod scenario;
 pub mod stamp;
 pub mod target;
+mod time;
 
 pub use plan::{Format, Load, Plan};
 pub use run::{Run, Sample, run};

@@ -5,8 +5,8 @@
 //! in one `send`.
 
 use crate::frame::{Masks, first_frame};
-use crate::scenario::Scenario;
 use crate::target::Target;
+use crate::time::nanoseconds;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -61,6 +61,12 @@ pub enum Event<'a> {
     Binary(&'a [u8]),
     /// It is over; the name is dead.
     Closed(End),
+}
+
+/// Takes the events of the connections that it opened.
+pub trait Handler {
+    /// Handles an event of a connection that it opened with `tag`.
+    fn on_event(&mut self, net: &mut Net, id: ConnectionId, tag: usize, event: Event<'_>);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +155,7 @@ impl Net {
 
     /// Reads the clock.
     pub fn read_clock(&mut self) -> u64 {
-        // Five centuries of nanoseconds fit.
-        self.now_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.now_ns = nanoseconds(self.epoch.elapsed());
         self.now_ns
     }
 
@@ -260,7 +265,7 @@ impl Net {
 
     /// Sends what is queued, waits until something happens or `until_ns`, and hands every event to its owner in
     /// `handlers`.
-    pub fn turn(&mut self, handlers: &mut [Box<dyn Scenario + '_>], until_ns: u64) {
+    pub fn turn<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], until_ns: u64) {
         self.flush();
         self.tell_ended(handlers);
         let now_ns = self.read_clock();
@@ -359,7 +364,7 @@ impl Net {
         self.forget(id);
     }
 
-    fn tell_ended(&mut self, handlers: &mut [Box<dyn Scenario + '_>]) {
+    fn tell_ended<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>]) {
         while let Some((id, owner, tag, end)) = self.ended.pop() {
             self.owner = owner;
             handlers[usize::from(owner)].on_event(self, id, tag, Event::Closed(end));
@@ -424,7 +429,7 @@ impl Net {
         }
     }
 
-    fn on_readiness(&mut self, handlers: &mut [Box<dyn Scenario + '_>], event: epoll::Event) {
+    fn on_readiness<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], event: epoll::Event) {
         let (data, flags) = (event.data.u64(), event.flags);
         let [generation, index] = [data >> 32, data & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(0));
         let id = ConnectionId { index, generation };
@@ -463,7 +468,7 @@ impl Net {
     }
 
     /// Receives until nothing is left, or, if the stream has `ended`, until its end is found.
-    fn read(&mut self, handlers: &mut [Box<dyn Scenario + '_>], id: ConnectionId, ended: bool) {
+    fn read<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], id: ConnectionId, ended: bool) {
         let mut buffer = std::mem::take(&mut self.read_buffer);
         while let Some(connection) = self.connection_mut(id) {
             let held = connection.partial.len();
@@ -495,11 +500,11 @@ impl Net {
         self.read_buffer = buffer;
     }
 
-    fn on_bytes(&mut self, handlers: &mut [Box<dyn Scenario + '_>], id: ConnectionId, mut bytes: &[u8]) {
+    fn on_bytes<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], id: ConnectionId, mut bytes: &[u8]) {
         let Some(connection) = self.connection(id) else { return };
         let (owner, tag, stage) = (connection.owner, connection.tag, connection.stage);
         self.owner = owner;
-        let handler = &mut handlers[usize::from(owner)];
+        let handler = handlers[usize::from(owner)].as_mut();
         if stage == Stage::Upgrading {
             match self.on_upgrade_answer(id, bytes) {
                 Some(rest) => bytes = rest,
@@ -566,9 +571,9 @@ impl Net {
         None
     }
 
-    fn on_fragment(
+    fn on_fragment<H: Handler + ?Sized>(
         &mut self,
-        handler: &mut Box<dyn Scenario + '_>,
+        handler: &mut H,
         (id, tag): (ConnectionId, usize),
         kind: Data,
         is_final: bool,
@@ -609,8 +614,4 @@ impl Net {
 
 fn epoll_data(id: ConnectionId) -> epoll::EventData {
     epoll::EventData::new_u64(u64::from(id.generation) << 32 | u64::from(id.index))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

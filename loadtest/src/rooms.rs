@@ -8,6 +8,7 @@ use crate::latency::Latency;
 use crate::net::{ConnectionId, End, Event, Net};
 use crate::plan::{Format, Plan};
 use crate::refusal::Refusals;
+use crate::time::nanoseconds;
 use std::sync::Arc;
 
 /// How long a seat may take from the socket to the room, in nanoseconds.
@@ -122,7 +123,7 @@ impl Rooms {
     /// No rooms yet; player names start with `prefix`. With `joins` false the seats only connect.
     #[must_use]
     pub fn new(plan: &Arc<Plan>, prefix: String, players: usize, spectators: usize, joins: bool) -> Self {
-        let expected_ns = u64::try_from((plan.ramp + plan.warm_up + plan.duration).as_nanos()).unwrap_or(u64::MAX);
+        let expected_ns = nanoseconds(plan.ramp + plan.warm_up + plan.duration);
         Self {
             plan: Arc::clone(plan),
             prefix,

@@ -1,6 +1,6 @@
 //! Checks of single strings: what the table of keys expects of text.
 
-use super::keys::TextCheck;
+use super::key::TextCheck;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -59,9 +59,6 @@ pub(super) const SYMBOL: TextCheck = TextCheck {
         (chars.next().is_some() && chars.next().is_none()).then(|| text.to_owned())
     },
 };
-
-/// Words for `logging.level`.
-pub(super) const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "warning", "error", "err"];
 
 /// The name of a file in a directory given elsewhere.
 pub(super) const FILE_NAME: TextCheck = TextCheck {

@@ -1,8 +1,11 @@
 //! What the table of keys says to people: the resolved configuration, the shipped `config.json`, `docs/configuration.md`.
 
-use super::keys::{APP_FIELDS, KEYS, Key, Standing, WITHOUT_EFFECT};
+use super::key::{Key, Standing};
+use super::keys::{APP_FIELDS, KEYS, WITHOUT_EFFECT};
 use super::resolved::Resolved;
 use super::walk::expectation;
+use crate::host::limits::{FILES_PER_SHARD, FILES_PROCESS, LOCKED_BYTES_MIN, LOCKED_BYTES_PER_SHARD};
+use crate::host::rings::KERNEL_MIN;
 use serde_json::Value;
 
 /// A configuration as JSON, every key in the order of the table, secrets as `"***"` (D34).
@@ -80,13 +83,7 @@ fn write_value(value: &Value, depth: usize, out: &mut String) {
             new_line(depth, out);
             out.push(']');
         }
-        Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(Value::to_string).collect();
-            out.push('[');
-            out.push_str(&items.join(", "));
-            out.push(']');
-        }
-        leaf => out.push_str(&leaf.to_string()),
+        flat => out.push_str(&on_one_line(flat)),
     }
 }
 
@@ -122,7 +119,7 @@ fn shown(key: &Key, value: &Value) -> Value {
 pub fn markdown() -> String {
     let mut out = BEFORE_THE_KEYS.to_owned();
     let mut section = None;
-    for key in KEYS {
+    for key in KEYS.iter() {
         let of_key = key.path.split_once('.').map_or("", |(section, _)| section);
         if section != Some(of_key) {
             section = Some(of_key);
@@ -135,14 +132,14 @@ pub fn markdown() -> String {
         row(key, key.path, &mut out);
     }
     out.push_str(BEFORE_THE_APPS);
-    for field in APP_FIELDS {
+    for field in APP_FIELDS.iter() {
         row(field, field.path, &mut out);
     }
     out.push_str(BEFORE_THE_REST);
     for path in WITHOUT_EFFECT {
         out.push_str(&format!("- `{path}`\n"));
     }
-    out.push_str(AFTER_THE_KEYS);
+    out.push_str(&after_the_keys());
     out
 }
 
@@ -159,7 +156,7 @@ fn row(key: &Key, name: &str, out: &mut String) {
     let cells = [
         format!("`{name}`"),
         value,
-        format!("`{}`", key.default),
+        format!("`{}`", on_one_line(&key.default)),
         key.doc.to_owned(),
         effect,
     ];
@@ -167,10 +164,28 @@ fn row(key: &Key, name: &str, out: &mut String) {
     out.push_str(&format!("| {} |\n", cells.join(" | ")));
 }
 
+/// A value as JSON, as people write it: a space after each comma and colon.
+fn on_one_line(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(on_one_line).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(name, value)| (Value::from(name.as_str()), on_one_line(value)));
+            let entries: Vec<_> = entries.map(|(name, value)| format!("{name}: {value}")).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        leaf => leaf.to_string(),
+    }
+}
+
 const BEFORE_THE_KEYS: &str = "\
 # Configuration
 
-This page is made from the table of keys in `src/config/keys.rs`; a test keeps both equal. `config.json` at the root of
+This page is made from the keys in `src/config/sections/`; a test keeps both equal. `config.json` at the root of
 the repository is the same as JSON: every key with its default.
 
 Without any configuration the server runs on port 3536, serves everybody and says so in its log.
@@ -225,15 +240,23 @@ names those in use at level `debug`.
 
 ";
 
-const AFTER_THE_KEYS: &str = "
+fn after_the_keys() -> String {
+    let (major, minor) = KERNEL_MIN;
+    let locked_min = LOCKED_BYTES_MIN / 1024;
+    let locked_per_shard = LOCKED_BYTES_PER_SHARD / 1024;
+    format!(
+        "
 ## What the machine must offer
 
 The server looks before it serves, names what is missing with its cure, and ends with 1. `--check` shows the same as a
 table.
 
-- Linux 5.8 or newer with io_uring, allowed by `kernel.io_uring_disabled` and by the seccomp filter of a container.
-- A limit of locked memory of 512 KiB, and about 200 KiB for each shard (`LimitMEMLOCK=` of systemd).
-- One open file for each client, 16 for each shard and 128 beside (`LimitNOFILE=` of systemd). The server raises its soft
+- Linux {major}.{minor} or newer with io_uring, allowed by `kernel.io_uring_disabled` and by the seccomp filter of a container.
+- A limit of locked memory of {locked_min} KiB, and about {locked_per_shard} KiB for each shard (`LimitMEMLOCK=` of systemd).
+- One open file for each client, {FILES_PER_SHARD} for each shard and {FILES_PROCESS} beside (`LimitNOFILE=` of systemd). \
+         The server raises its soft
   limits as far as the hard ones allow.
 - A free port, and a directory for log files that it may write, unless `logging.enable_file_logging` is off.
-";
+"
+    )
+}

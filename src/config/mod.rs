@@ -5,9 +5,14 @@
 
 mod check;
 mod faults;
+mod key;
 mod located;
 mod resolved;
 mod rules;
+mod secret;
+mod section;
+mod sections;
+mod settings;
 mod sources;
 mod suggest;
 mod typed;
@@ -18,11 +23,17 @@ pub mod manual;
 
 pub use faults::{Fault, Faults, Origin};
 pub use resolved::Resolved;
+pub use secret::Secret;
+pub use sections::logging::{LogFormat, LogLevel, LogRotation, Logging};
+pub use sections::protocol::{PlayerNameValidation, Protocol, Sdk};
+pub use sections::rate_limit::RateLimit;
+pub use sections::relay_types::RelayTypes;
+pub use sections::security::{AppEntry, ClientIpHeader, Security};
+pub use sections::server::Server;
+pub use sections::shards::Shards;
+pub use sections::websocket::WebSocket;
 pub use sources::Sources;
-pub use typed::{
-    AppEntry, Config, LogFormat, LogLevel, LogRotation, Logging, PlayerNameValidation, Protocol, RateLimit, RelayTypes,
-    Sdk, Security, Server, Shards, WebSocket,
-};
+pub use typed::Config;
 
 use located::Located;
 use serde_json::Value;

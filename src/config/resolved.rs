@@ -19,7 +19,7 @@ impl Resolved {
     pub fn defaults() -> Self {
         let values = KEYS
             .iter()
-            .map(|key| (key.path, (key.default_value(), Origin::Default)))
+            .map(|key| (key.path, (key.default.clone(), Origin::Default)))
             .collect();
         Self { values }
     }
@@ -60,6 +60,16 @@ impl Resolved {
             insert(&mut root, key.path, self.value(key.path).clone());
         }
         serde_json::from_value(Value::Object(root))
+    }
+}
+
+impl Default for Config {
+    /// The documented defaults.
+    fn default() -> Self {
+        // The table is a constant of this program, and the tests beside it load it.
+        Resolved::defaults()
+            .config()
+            .expect("the defaults of the table of keys fit the types of Config")
     }
 }
 

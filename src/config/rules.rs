@@ -3,13 +3,16 @@
 use super::faults::{Fault, Faults};
 use super::keys::{KEYS, Standing};
 use super::resolved::Resolved;
+use super::sections::relay_types::RelayTypes;
 use super::typed::Config;
+use ipnet::IpNet;
+use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_BYTES_MAX;
 
 /// A key that would protect something must not be set to on before its function exists (D31).
 pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults) {
     for key in KEYS.iter().filter(|key| key.standing == Standing::NotBuilt) {
         let value = resolved.value(key.path);
-        if *value != key.default_value() {
+        if *value != key.default {
             faults.add(|| Fault {
                 origin: resolved.origin(key.path).clone(),
                 key: key.path.to_owned(),
@@ -76,8 +79,6 @@ impl OutboundBytes {
 }
 
 fn outbound_bytes_needed(config: &Config) -> OutboundBytes {
-    /// The largest `connection_info` (D37).
-    const CONNECTION_INFO_BYTES: usize = 4096;
     /// Ids, timestamps, flags and names of fields of a player, its place among the ready ones included.
     const PLAYER_BYTES: usize = 320;
     /// The same of a spectator.
@@ -88,9 +89,9 @@ fn outbound_bytes_needed(config: &Config) -> OutboundBytes {
     const CHARACTER_BYTES: usize = 6;
 
     let name = config.protocol.max_player_name_length * CHARACTER_BYTES;
-    let players = usize::from(config.protocol.max_players_limit) * (CONNECTION_INFO_BYTES + PLAYER_BYTES + name);
+    let players = usize::from(config.protocol.max_players_limit) * (CONNECTION_INFO_BYTES_MAX + PLAYER_BYTES + name);
     let spectators = config.server.max_spectators_per_room * (SPECTATOR_BYTES + name);
-    let relay_type = config.relay_types.longest() * CHARACTER_BYTES;
+    let relay_type = longest_relay_type(&config.relay_types) * CHARACTER_BYTES;
     let game = config.protocol.max_game_name_length * CHARACTER_BYTES;
     let replay = if config.server.enable_reconnection {
         config.server.event_buffer_bytes
@@ -102,6 +103,16 @@ fn outbound_bytes_needed(config: &Config) -> OutboundBytes {
         snapshot: ROOM_BYTES + players + spectators + relay_type + game,
         replay,
     }
+}
+
+/// Length of the longest relay type, in characters.
+fn longest_relay_type(relay_types: &RelayTypes) -> usize {
+    let mapped = relay_types.game_relay_mappings.values();
+    mapped
+        .chain([&relay_types.default_relay_type])
+        .map(|relay_type| relay_type.chars().count())
+        .max()
+        .unwrap_or(0)
 }
 
 /// What is allowed and still worth a warning.
@@ -120,7 +131,17 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if let Some(token) = &security.metrics_auth_token
+    // Several networks may hold every address together, such as 0.0.0.0/1 and 128.0.0.0/1.
+    for network in IpNet::aggregate(&security.trusted_proxies) {
+        if network.prefix_len() == 0 {
+            let family = if network.addr().is_ipv4() { "IPv4" } else { "IPv6" };
+            doubts.push(format!(
+                "security.trusted_proxies holds every {family} address: any client may choose the address that its limits \
+                 are counted for"
+            ));
+        }
+    }
+    if let Some(token) = &*security.metrics_auth_token
         && token.chars().count() < 16
     {
         doubts.push("security.metrics_auth_token is shorter than 16 characters and can be guessed".to_owned());

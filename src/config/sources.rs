@@ -1,7 +1,8 @@
 //! Where configuration comes from, and which source wins (D32).
 
 use super::faults::{Fault, Faults, Origin};
-use super::keys::{self, Key, Kind};
+use super::key::{Key, Kind};
+use super::keys;
 use super::located::Located;
 use super::suggest;
 use super::walk::{self, Layer};

@@ -1,7 +1,8 @@
 //! The one walker: it holds a JSON value against the table of keys and turns it into clean settings and faults.
 
 use super::faults::{Fault, Faults, Origin};
-use super::keys::{self, Key, Kind, TextCheck};
+use super::key::{Key, Kind, TextCheck};
+use super::keys;
 use super::located::{Located, Node};
 use super::suggest;
 use serde_json::{Map, Value};

@@ -1,21 +1,20 @@
 //! Resource limits: open files and locked memory.
 
-use super::Finding;
-use crate::Config;
+use super::finding::Finding;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
 /// Files that the process needs besides those of clients: standard streams, logs, and room for connections that are
 /// being taken over or turned away.
-const FILES_PROCESS: u64 = 128;
+pub(crate) const FILES_PROCESS: u64 = 128;
 /// Files of one shard: three rings, their events, a listener.
-const FILES_PER_SHARD: u64 = 16;
+pub(crate) const FILES_PER_SHARD: u64 = 16;
 /// More connections than this are never assumed, however high the limit is: queues are sized by it.
 const CONNECTIONS_ASSUMED_MAX: u64 = 1_000_000;
 /// glommio starts no shard below this limit.
-const LOCKED_BYTES_MIN: u64 = 512 * 1024;
+pub(crate) const LOCKED_BYTES_MIN: u64 = 512 * 1024;
 /// Buffers registered on the three rings of a shard, with what goes with them.
-const LOCKED_BYTES_PER_SHARD: u64 = 200 * 1024;
+pub(crate) const LOCKED_BYTES_PER_SHARD: u64 = 200 * 1024;
 
 /// Raises the soft limits of open files and locked memory as far as this process may. Failing changes nothing; the check
 /// that follows sees the limits as they are.
@@ -44,7 +43,7 @@ pub fn raise_limits() {
     }
 }
 
-/// Connections that the present limit of open files allows beside this many shards.
+/// Connections to assume where none are configured: what the present limit of open files allows beside this many shards.
 #[must_use]
 pub fn connections_by_open_files(shards: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -56,19 +55,20 @@ fn reserved(shards: usize) -> u64 {
     FILES_PROCESS + FILES_PER_SHARD * shards as u64
 }
 
-pub(super) fn open_files(config: &Config, shards: usize) -> Finding {
+/// Whether `wanted` connections, 0 for as many as may be, have a descriptor each beside those of the shards.
+pub(super) fn open_files(wanted: usize, shards: usize) -> Finding {
     const SUBJECT: &str = "open files";
-    let limit = getrlimit(Resource::Nofile).current;
-    let limit = limit.map_or_else(|| "unlimited".to_owned(), |files| files.to_string());
-    let allowed = connections_by_open_files(shards);
-    let wanted = config.server.max_connections;
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return Finding::fine(SUBJECT, "unlimited");
+    };
+    let allowed = limit.saturating_sub(reserved(shards));
     let cure = "raise the limit (LimitNOFILE= of systemd, ulimit -n)";
     if allowed == 0 {
         let needed = reserved(shards) + 1;
         let text = format!("the limit is {limit}, but {shards} shards alone need {needed}: {cure}");
         return Finding::failure(SUBJECT, text);
     }
-    if wanted > allowed {
+    if wanted as u64 > allowed {
         let text =
             format!("the limit {limit} allows {allowed} clients, not {wanted}: {cure} or lower server.max_connections");
         return Finding::failure(SUBJECT, text);
@@ -76,6 +76,10 @@ pub(super) fn open_files(config: &Config, shards: usize) -> Finding {
     let text = format!("the limit {limit} allows {allowed} clients");
     if wanted == 0 && allowed < 1000 {
         return Finding::advice(SUBJECT, format!("{text}: {cure}"));
+    }
+    if wanted == 0 && allowed > CONNECTIONS_ASSUMED_MAX {
+        let more = format!("to serve more than {CONNECTIONS_ASSUMED_MAX} set server.max_connections");
+        return Finding::fine(SUBJECT, format!("{text}; {more}"));
     }
     Finding::fine(SUBJECT, text)
 }
@@ -96,7 +100,7 @@ pub(super) fn locked_memory(shards: usize) -> Finding {
         return Finding::failure(SUBJECT, text);
     }
     if may(CapabilitySet::IPC_LOCK) {
-        return Finding::fine(SUBJECT, "this process is not limited");
+        return Finding::fine(SUBJECT, "CAP_IPC_LOCK lifts the limit for this process");
     }
     let needed = LOCKED_BYTES_PER_SHARD * shards as u64;
     if limit < needed {

@@ -1,20 +1,22 @@
 //! The port and what the kernel does around it.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::Config;
+use signal_fish_runtime::BACKLOG;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-
-/// The queue of connections that wait to be accepted, as the listeners ask for it.
-const BACKLOG: u32 = 4096;
 
 /// Whether the port can be had. It is tried without SO_REUSEPORT, which would share it with a server that runs already.
 pub(super) fn port(config: &Config) -> Finding {
     const SUBJECT: &str = "port";
     let address = SocketAddr::new(config.bind, config.port);
     let Err(error) = try_to_bind(address) else {
-        return Finding::fine(SUBJECT, format!("{address} is free"));
+        let found = match config.port {
+            0 => format!("{} has a free one", config.bind),
+            _ => format!("{address} is free"),
+        };
+        return Finding::fine(SUBJECT, found);
     };
     let cure = match error.kind() {
         ErrorKind::AddrInUse => "another program listens there: stop it, or set another port",
@@ -36,11 +38,14 @@ fn try_to_bind(address: SocketAddr) -> io::Result<()> {
 pub(super) fn backlog() -> Finding {
     const SUBJECT: &str = "backlog";
     match number("/proc/sys/net/core/somaxconn") {
-        Some(max) if max < BACKLOG => Finding::advice(
+        Some(max) if i64::from(max) < i64::from(BACKLOG) => Finding::advice(
             SUBJECT,
-            format!("the kernel queues {max} newcomers: for connection storms run sysctl net.core.somaxconn={BACKLOG}"),
+            format!(
+                "the kernel lets only {max} newcomers wait: for connection storms raise it with sysctl net.core.somaxconn, \
+                 {BACKLOG} at most"
+            ),
         ),
-        Some(max) => Finding::fine(SUBJECT, format!("the kernel queues up to {max} newcomers")),
+        Some(max) => Finding::fine(SUBJECT, format!("the kernel lets {max} newcomers wait")),
         None => Finding::advice(SUBJECT, "net.core.somaxconn cannot be read"),
     }
 }

@@ -1,11 +1,11 @@
 //! The kernel and its io_uring.
 
-use super::Finding;
+use super::finding::Finding;
 use io_uring::{IoUring, Probe, opcode};
 use std::io;
 
 /// Oldest kernel that has what the runtime uses.
-const KERNEL_MIN: (u32, u32) = (5, 8);
+pub(crate) const KERNEL_MIN: (u32, u32) = (5, 8);
 
 pub(super) fn kernel() -> Finding {
     const SUBJECT: &str = "kernel";
@@ -13,11 +13,7 @@ pub(super) fn kernel() -> Finding {
     let release = uname.release().to_string_lossy();
     match version(&release) {
         Some(version) if version < KERNEL_MIN => {
-            let (major, minor) = KERNEL_MIN;
-            Finding::failure(
-                SUBJECT,
-                format!("{release} is too old: install Linux {major}.{minor} or newer"),
-            )
+            Finding::failure(SUBJECT, format!("{release} is too old: {}", newer_kernel()))
         }
         Some(_) => Finding::fine(SUBJECT, release),
         None => Finding::advice(SUBJECT, format!("{release} is not a version that can be compared")),
@@ -50,7 +46,8 @@ pub(super) fn io_uring() -> Finding {
         .map(|(name, _)| *name)
         .collect();
     if missing.is_empty() {
-        Finding::fine(SUBJECT, "works")
+        let present: Vec<_> = needed.iter().map(|(name, _)| *name).collect();
+        Finding::fine(SUBJECT, format!("gives a ring, with {}", present.join(", ")))
     } else {
         let text = format!("lacks {}: install a newer kernel", missing.join(", "));
         Finding::failure(SUBJECT, text)
@@ -71,9 +68,10 @@ fn refusal(error: &io::Error) -> String {
                  io_uring_register (docker run --security-opt seccomp=PROFILE)"
             }
         },
-        Some(rustix::io::Errno::NOSYS) => {
-            "this kernel has no io_uring, or a sandbox hides it: install Linux 5.8 or newer, or leave the sandbox"
-        }
+        Some(rustix::io::Errno::NOSYS) => &format!(
+            "this kernel has no io_uring, or a sandbox hides it: {}, or leave the sandbox",
+            newer_kernel()
+        ),
         Some(rustix::io::Errno::NOMEM) => "raise the limit of locked memory (LimitMEMLOCK= of systemd, ulimit -l)",
         Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
             "raise the limit of open files (LimitNOFILE= of systemd, ulimit -n)"
@@ -81,6 +79,11 @@ fn refusal(error: &io::Error) -> String {
         _ => "the server runs only where io_uring works",
     };
     format!("cannot be used ({error}): {cure}")
+}
+
+fn newer_kernel() -> String {
+    let (major, minor) = KERNEL_MIN;
+    format!("install Linux {major}.{minor} or newer")
 }
 
 fn disabled_by_sysctl() -> Option<u32> {

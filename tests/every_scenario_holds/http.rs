@@ -1,6 +1,6 @@
 use super::harness::{Client, Server};
 use super::server;
-use crate::harness::raw::Answer;
+use crate::harness::raw::{self, Answer};
 use serde_json::{Value, json};
 
 fn request(server: &Server, text: &str) -> Answer {
@@ -122,4 +122,41 @@ fn probes_of_orchestrators_are_answered() {
             "{path}"
         );
     }
+}
+
+/// One connection serves many requests, pipelined or not, and an upgrade may follow (D39).
+#[test]
+fn requests_share_a_connection_and_an_upgrade_may_follow() {
+    let server = server();
+    let mut raw = server.raw();
+    let get = "GET /v2/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    raw.send(format!("{get}GET /nothing HTTP/1.1\nHost: localhost\n\n{get}").as_bytes());
+    for status in [200, 404, 200] {
+        assert_eq!(raw.read_answer().status, status);
+    }
+    raw.send(b"GET http://example.org/v2/health HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    assert_eq!(raw.read_answer().body, "OK");
+    raw.send(raw::UPGRADE.as_bytes());
+    raw.read_upgrade();
+    raw.send(&raw::text(r#"{"type":"Ping"}"#));
+    assert_eq!(raw.read_message(), json!({"type": "Pong"}));
+}
+
+#[test]
+fn a_request_names_its_host_once() {
+    let server = server();
+    for hosts in ["", "Host: a\r\nHost: a\r\n"] {
+        let answer = request(&server, &format!("GET /v2/health HTTP/1.1\r\n{hosts}\r\n"));
+        assert_eq!(answer.status, 400, "{hosts:?}");
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+}
+
+#[test]
+fn a_client_that_closes_is_closed() {
+    let server = server();
+    let mut raw = server.raw();
+    raw.send(b"GET /v2/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!(raw.read_answer().status, 200);
+    assert!(raw.is_at_end());
 }

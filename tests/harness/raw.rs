@@ -95,6 +95,8 @@ pub struct Frame {
 pub struct Raw {
     stream: TcpStream,
     unread: Vec<u8>,
+    /// The last request was `HEAD`, whose answer has no body.
+    asked_for_head: bool,
 }
 
 impl Raw {
@@ -108,6 +110,7 @@ impl Raw {
         Self {
             stream,
             unread: Vec::new(),
+            asked_for_head: false,
         }
     }
 
@@ -124,6 +127,7 @@ impl Raw {
     /// Writes bytes.
     #[track_caller]
     pub fn send(&mut self, bytes: &[u8]) {
+        self.asked_for_head = bytes.starts_with(b"HEAD ");
         self.stream.write_all(bytes).expect("the server reads");
     }
 
@@ -160,15 +164,28 @@ impl Raw {
         assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
     }
 
-    /// Reads an HTTP answer to its end, which is the end of the connection (D39).
+    /// Reads one HTTP answer: as many bytes of body as it announces, or none if `HEAD` was asked (D39).
     #[track_caller]
     pub fn read_answer(&mut self) -> Answer {
-        while self.fill() > 0 {}
-        let text = String::from_utf8_lossy(&self.unread).into_owned();
-        let (head, body) = text
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
-        let mut lines = head.split("\r\n");
+        let (answer, length) = loop {
+            if let Some(found) = self.answer_so_far() {
+                break found;
+            }
+            assert!(
+                self.fill() > 0,
+                "no HTTP answer: {:?}",
+                String::from_utf8_lossy(&self.unread)
+            );
+        };
+        self.unread.drain(..length);
+        answer
+    }
+
+    /// The answer at the front of what was read, and its length, if it is complete.
+    fn answer_so_far(&self) -> Option<(Answer, usize)> {
+        let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let text = String::from_utf8_lossy(&self.unread[..end]).into_owned();
+        let mut lines = text.trim_end().split("\r\n");
         let status = lines
             .next()
             .and_then(|line| line.strip_prefix("HTTP/1.1 "))
@@ -179,11 +196,22 @@ impl Raw {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Answer {
+        let mut answer = Answer {
             status,
             headers,
-            body: body.to_owned(),
-        }
+            body: String::new(),
+        };
+        let announced = answer.header("content-length").and_then(|length| length.parse().ok());
+        let length: usize = if self.asked_for_head { 0 } else { announced.unwrap_or(0) };
+        let body = self.unread.get(end..end + length)?;
+        answer.body = String::from_utf8_lossy(body).into_owned();
+        Some((answer, end + length))
+    }
+
+    /// Whether the server has ended the connection and sent nothing before.
+    #[track_caller]
+    pub fn is_at_end(&mut self) -> bool {
+        self.unread.is_empty() && self.fill() == 0
     }
 
     /// The next frame, or `None` at the end of the connection.

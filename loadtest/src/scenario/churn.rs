@@ -1,12 +1,14 @@
 //! Cycles of connect, join, leave and close, each in a room of its own.
 
+use super::gate::Gate;
+use super::load::{LOOK_NS, Outcome, Progress, Scenario};
 use super::sessions::{Phase, Sessions};
-use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds};
 use crate::control::{bare, message_type};
 use crate::latency::Latency;
-use crate::net::{ConnectionId, Event, Net};
+use crate::net::{ConnectionId, Event, Handler, Net};
 use crate::plan::Plan;
 use crate::rooms::{Rooms, Step};
+use crate::time::nanoseconds;
 use std::sync::Arc;
 
 /// See the module.
@@ -48,7 +50,7 @@ impl Churn {
     }
 }
 
-impl Scenario for Churn {
+impl Handler for Churn {
     fn on_event(&mut self, net: &mut Net, id: ConnectionId, seat: usize, event: Event<'_>) {
         // Each seat is a room and a cycle.
         match self.rooms.on_event(net, seat, &event) {
@@ -77,7 +79,9 @@ impl Scenario for Churn {
             }
         }
     }
+}
 
+impl Scenario for Churn {
     fn next_due_ns(&self, now_ns: u64) -> u64 {
         self.sessions.next_due_ns().unwrap_or(u64::MAX).min(now_ns + LOOK_NS)
     }

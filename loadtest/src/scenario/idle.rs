@@ -1,9 +1,11 @@
 //! Connections that do nothing but answer pings, inside rooms or not.
 
-use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds};
-use crate::net::{ConnectionId, Event, Net};
+use super::gate::Gate;
+use super::load::{LOOK_NS, Outcome, Progress, Scenario};
+use crate::net::{ConnectionId, Event, Handler, Net};
 use crate::plan::Plan;
 use crate::rooms::{Rooms, Step};
+use crate::time::nanoseconds;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,7 @@ impl Idle {
     }
 }
 
-impl Scenario for Idle {
+impl Handler for Idle {
     fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
         if self.rooms.on_event(net, seat, &event) == Step::Closed {
             self.closing = self.closing.saturating_sub(1);
@@ -60,7 +62,9 @@ impl Scenario for Idle {
             }
         }
     }
+}
 
+impl Scenario for Idle {
     fn next_due_ns(&self, now_ns: u64) -> u64 {
         now_ns + LOOK_NS
     }

@@ -1,12 +1,14 @@
 //! Whole sessions: everybody connects and joins, all get ready, the game starts, all leave and close.
 
+use super::gate::Gate;
+use super::load::{LOOK_NS, Outcome, Progress, Scenario};
 use super::sessions::{Phase, Sessions};
-use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds};
 use crate::control::{LobbyStateChanged, bare, fields, message_type};
 use crate::latency::Latency;
-use crate::net::{ConnectionId, Event, Net};
+use crate::net::{ConnectionId, Event, Handler, Net};
 use crate::plan::Plan;
 use crate::rooms::{Rooms, Step};
+use crate::time::nanoseconds;
 use std::sync::Arc;
 
 /// One session's room.
@@ -145,7 +147,7 @@ impl Lobby {
     }
 }
 
-impl Scenario for Lobby {
+impl Handler for Lobby {
     fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
         let room = seat / self.rooms.seats_per_room();
         match self.rooms.on_event(net, seat, &event) {
@@ -169,7 +171,9 @@ impl Scenario for Lobby {
             }
         }
     }
+}
 
+impl Scenario for Lobby {
     fn next_due_ns(&self, now_ns: u64) -> u64 {
         self.sessions.next_due_ns().unwrap_or(u64::MAX).min(now_ns + LOOK_NS)
     }

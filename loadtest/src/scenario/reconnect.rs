@@ -1,10 +1,12 @@
 //! Storms: a share of the players drop at the same moment and come back with their tokens (spec 8, D18 to D21).
 
-use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds};
+use super::gate::Gate;
+use super::load::{LOOK_NS, Outcome, Progress, Scenario};
 use crate::latency::Latency;
-use crate::net::{ConnectionId, Event, Net};
+use crate::net::{ConnectionId, Event, Handler, Net};
 use crate::plan::Plan;
 use crate::rooms::{Rooms, Step};
+use crate::time::nanoseconds;
 use std::sync::Arc;
 
 /// Longest wait for a storm's last player, in nanoseconds.
@@ -142,7 +144,7 @@ impl Reconnect {
     }
 }
 
-impl Scenario for Reconnect {
+impl Handler for Reconnect {
     fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
         match self.rooms.on_event(net, seat, &event) {
             Step::Entered | Step::EnteredLast => self.on_back(net, seat, true),
@@ -156,7 +158,9 @@ impl Scenario for Reconnect {
             Step::Nothing => {}
         }
     }
+}
 
+impl Scenario for Reconnect {
     fn next_due_ns(&self, now_ns: u64) -> u64 {
         match self.phase {
             Phase::Calm { until_ns } | Phase::Away { until_ns } => until_ns.min(now_ns + LOOK_NS),

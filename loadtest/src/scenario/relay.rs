@@ -2,13 +2,15 @@
 //!
 //! A message's latency runs from the moment it was due, so a stalled server or generator shows in full.
 
-use super::{Gate, LOOK_NS, Outcome, Progress, Scenario, nanoseconds, whole_ns};
+use super::gate::Gate;
+use super::load::{LOOK_NS, Outcome, Progress, Scenario};
 use crate::accounting::Accounting;
 use crate::latency::Latency;
-use crate::net::{ConnectionId, Event, Net};
+use crate::net::{ConnectionId, Event, Handler, Net};
 use crate::plan::{Format, Plan};
 use crate::rooms::{Rooms, Step};
 use crate::stamp::{STAMP_BYTES, Stamp, StampFinder};
+use crate::time::{nanoseconds, whole_ns};
 use std::sync::Arc;
 
 /// Messages handed to the network before it is looked at again.
@@ -177,7 +179,7 @@ impl Relay {
     }
 }
 
-impl Scenario for Relay {
+impl Handler for Relay {
     fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
         if let Event::Text(message) | Event::Binary(message) = &event
             && self.on_message(net, seat, message)
@@ -196,7 +198,9 @@ impl Scenario for Relay {
             _ => {}
         }
     }
+}
 
+impl Scenario for Relay {
     fn next_due_ns(&self, now_ns: u64) -> u64 {
         match self.phase {
             Phase::Sending => self.due_ns(self.next_turn),

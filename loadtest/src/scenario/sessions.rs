@@ -1,7 +1,8 @@
 //! When the next session of a load starts: on a fixed schedule (open loop), or as soon as one of the running ones ended.
 
-use super::{Gate, nanoseconds, whole_ns};
+use super::gate::Gate;
 use crate::plan::Plan;
+use crate::time::{nanoseconds, whole_ns};
 use std::sync::Arc;
 
 /// How long the last sessions may take after no more start, in nanoseconds.

@@ -16,6 +16,6 @@ mod sockets;
 mod thread;
 mod warnings;
 
-pub use listen::{listen, listen_again};
+pub use listen::{BACKLOG, listen, listen_again};
 pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
 pub use thread::{ShardThread, Surroundings};

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 /// Connections that may wait in a listener's queue; the kernel cuts it to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// Binds `address` and listens. Fails if another socket listens there, whoever owns it; port 0 takes a free port.
 ///

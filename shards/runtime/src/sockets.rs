@@ -21,7 +21,7 @@ const EVENTS_MAX: usize = 256;
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Connections of the listener's queue that are answered when the server ends. Who comes faster than they are answered must
 /// not keep it from ending.
-const QUEUE_MAX: usize = 4096;
+const QUEUE_MAX: i32 = crate::BACKLOG;
 /// Input that is discarded before a socket is closed. Input that nobody read turns a close into a reset, which destroys the
 /// answer.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;

@@ -3,7 +3,15 @@
 //! Time is virtual, everything random comes from a seed, and what networks do to bytes is a field: reads that are split,
 //! writes that are cut short, sockets that take nothing, clients that vanish, mail that is late.
 //!
-//! Imports run one way: [`world`] → `client`, `post`, `sockets` → `network` → `random`; [`shards`] serves the benches.
+//! | file | what it is about |
+//! |---|---|
+//! | [`world`] | a server and its clients, step by step; what holds after every step |
+//! | `client`, `frames`, `messages` | what clients send and get |
+//! | `network`, `sockets`, `post` | what carries bytes and mail, and its faults |
+//! | `plan`, `random`, `replay` | the settings, the seeds, and how to play a seed again |
+//! | [`shards`], `sink` | shards for the benches, whose sockets cost next to nothing |
+//!
+//! Imports run one way: `world` → `client`, `post` → `sockets` → `network` → `random`.
 #![forbid(unsafe_code)]
 
 pub mod shards;

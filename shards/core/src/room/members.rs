@@ -68,10 +68,12 @@ impl Members {
     /// As [`Self::deliver`], to members that speak `dialect`.
     pub fn deliver_in(&self, dialect: Dialect, except: Option<MemberId>, fx: &mut Effects) -> u64 {
         let others = self.others(except);
-        others.filter(|member| member.dialect == dialect).fold(0, |told, member| {
-            fx.append(member.slot);
-            told + 1
-        })
+        others
+            .filter(|member| member.dialect == dialect)
+            .fold(0, |told, member| {
+                fx.append(member.slot);
+                told + 1
+            })
     }
 
     fn others(&self, except: Option<MemberId>) -> impl Iterator<Item = &Member> {

@@ -86,7 +86,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Sends from an outbox that holds more than it may, and judges then: a client whose socket refuses bytes is closed as
     /// a slow consumer (D26). Nothing of a protocol runs here but the end of that session.
     fn relieve(&mut self, slot: Slot) {
-        let Some(protocol) = self.open_protocol(slot) else { return };
+        let Some(protocol) = self.open_protocol(slot) else {
+            return;
+        };
         while self.effects.outboxes.is_over(slot) {
             match self.send_once(slot) {
                 Sent::Bytes(_) => {}

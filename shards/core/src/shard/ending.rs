@@ -49,7 +49,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// said that it sends nothing more.
     pub(super) fn begin_closing(&mut self, slot: Slot, peer_done: bool) {
         let until = self.now.monotonic.saturating_add(LINGER);
-        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         if !matches!(connection.phase, Phase::Head(_) | Phase::Open(_)) {
             return;
         }
@@ -74,7 +76,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if !self.effects.outboxes.unsent(slot).is_empty() {
             return;
         }
-        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         let Phase::Closing(linger) = &mut connection.phase else {
             return;
         };
@@ -102,7 +106,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Closes the socket and gives the slot up; the session, if there was one, has ended already. The ticket goes back.
     pub(super) fn release(&mut self, slot: Slot) {
-        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         if matches!(connection.phase, Phase::Ended) {
             return;
         }

@@ -34,7 +34,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 Sent::Lost => return self.output_lost(slot),
             }
         }
-        if matches!(self.slots.get(slot).map(|connection| &connection.phase), Some(Phase::Closing(_))) {
+        if matches!(
+            self.slots.get(slot).map(|connection| &connection.phase),
+            Some(Phase::Closing(_))
+        ) {
             self.serve_closing(slot);
         }
     }
@@ -67,7 +70,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// The peer is gone. Nothing more is sent; a session ends when its connection has its turn and reads the end.
     pub(super) fn output_lost(&mut self, slot: Slot) {
         self.effects.outboxes.clear(slot);
-        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         connection.readable = true;
         connection.ended = true;
         match connection.phase {

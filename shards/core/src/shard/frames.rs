@@ -24,12 +24,16 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         };
         let now = self.now.monotonic;
         while self.goes_on(slot, protocol) {
-            let Some(connection) = self.slots.get_mut(slot) else { return };
+            let Some(connection) = self.slots.get_mut(slot) else {
+                return;
+            };
             if connection.unpause(now) {
                 // While it paused its clocks stood still, and it may have lost its deadline.
                 self.arm(slot);
             }
-            let Some(connection) = self.slots.get_mut(slot) else { return };
+            let Some(connection) = self.slots.get_mut(slot) else {
+                return;
+            };
             if !connection.readable && !connection.has_unread() {
                 return;
             }
@@ -205,14 +209,18 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Event::Binary(payload) => Message::Binary(payload),
             Event::Oversize { kind, length } => Message::Oversize { kind, length },
             Event::Ping(payload) => {
-                self.effects.outboxes.append_control(slot, |out| write_pong(payload, out));
+                self.effects
+                    .outboxes
+                    .append_control(slot, |out| write_pong(payload, out));
                 return self.settle();
             }
             Event::Pong => return,
             Event::Close(code) => {
                 self.leave(slot, protocol);
                 if self.effects.outboxes.shut(slot) {
-                    self.effects.outboxes.append_with(slot, |out| write_close(code, "", out));
+                    self.effects
+                        .outboxes
+                        .append_with(slot, |out| write_close(code, "", out));
                 }
                 return self.begin_closing(slot, true);
             }

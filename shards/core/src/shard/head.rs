@@ -55,7 +55,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some(connection) = self.slots.get_mut(slot).filter(|connection| connection.readable) else {
             return false;
         };
-        let Phase::Head(head) = &mut connection.phase else { return false };
+        let Phase::Head(head) = &mut connection.phase else {
+            return false;
+        };
         let room = head.conversation.room().min(self.buffer.len());
         let buffer = &mut self.buffer[..room];
         self.counters.receives += 1;
@@ -127,7 +129,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 false
             }
             Next::KeepAlive => {
-                self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&answer));
+                self.effects
+                    .outboxes
+                    .append_with(slot, |out| out.extend_from_slice(&answer));
                 self.request_ends(slot);
                 true
             }
@@ -152,7 +156,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Self { idle_heads, slots, .. } = self;
         let gives_way = idle_heads.add(slot, |slot| {
             slots.get(slot).is_some_and(|connection| match &connection.phase {
-                Phase::Head(head) => head.conversation.is_idle() && connection.ticket.is_none() && connection.asked.is_none(),
+                Phase::Head(head) => {
+                    head.conversation.is_idle() && connection.ticket.is_none() && connection.asked.is_none()
+                }
                 _ => false,
             })
         });
@@ -170,7 +176,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     fn answer_and_close(&mut self, slot: Slot, answer: &[u8]) {
-        self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(answer));
+        self.effects
+            .outboxes
+            .append_with(slot, |out| out.extend_from_slice(answer));
         self.begin_closing(slot, false);
     }
 
@@ -225,7 +233,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             query,
             answer,
         } = upgrade;
-        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         // What is left of the phase is the standing and the bytes behind the head.
         let Phase::Head(head) = std::mem::replace(&mut connection.phase, Phase::Open(protocol)) else {
             return;
@@ -237,7 +247,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 ..Rest::default()
             }));
         }
-        self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&answer));
+        self.effects
+            .outboxes
+            .append_with(slot, |out| out.extend_from_slice(&answer));
         if let Standing::Refused(refusal) = head.standing {
             self.effects.outboxes.open(slot);
             let trouble = Trouble::Refused(refusal);
@@ -269,7 +281,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if head.conversation.has_answered() && head.conversation.is_idle() {
             return self.begin_closing(slot, false);
         }
-        let refusal = if draining { http::Refusal::Draining } else { http::Refusal::Timeout };
+        let refusal = if draining {
+            http::Refusal::Draining
+        } else {
+            http::Refusal::Timeout
+        };
         self.refuse(slot, refusal);
     }
 

@@ -12,7 +12,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Sends off the connections that want to move. Their input is kept by now.
     pub(super) fn send_off(&mut self) {
         while let Some((slot, to)) = self.leaving.pop() {
-            let Some(protocol) = self.open_protocol(slot) else { continue };
+            let Some(protocol) = self.open_protocol(slot) else {
+                continue;
+            };
             if let Some(session) = self.protocols.depart(protocol, slot) {
                 self.mail_connection(slot, to, Stage::Session(session));
             }
@@ -21,7 +23,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Mails a connection; one that cannot go is closed with 1013.
     pub(super) fn mail_connection(&mut self, slot: Slot, to: ShardIndex, stage: Stage) {
-        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         connection.pause(self.now.monotonic);
         let rest = connection.rest.take().map_or_else(Rest::default, |rest| *rest);
         let mut unread = rest.unread;
@@ -61,7 +65,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if let Err(socket) = self.sockets.add(slot, socket) {
             self.sockets.refuse(socket, &last);
         } else {
-            self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&last));
+            self.effects
+                .outboxes
+                .append_with(slot, |out| out.extend_from_slice(&last));
         }
         self.abandon(state);
         self.begin_closing(slot, false);
@@ -85,7 +91,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if self.is_draining() {
             let mut last = std::mem::take(&mut state.unsent);
             write_close(Some(1001), "server is shutting down", &mut last);
-            self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&last));
+            self.effects
+                .outboxes
+                .append_with(slot, |out| out.extend_from_slice(&last));
             self.abandon(state);
             return self.begin_closing(slot, false);
         }
@@ -107,7 +115,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             connection.rest = (!rest.is_empty()).then(|| Box::new(rest));
         }
         let unsent = state.unsent;
-        self.effects.outboxes.append_with(slot, |out| out.extend_from_slice(&unsent));
+        self.effects
+            .outboxes
+            .append_with(slot, |out| out.extend_from_slice(&unsent));
         match state.stage {
             Stage::Opening(protocol, opening) => self.open(slot, protocol, &opening),
             Stage::Session(session) => {

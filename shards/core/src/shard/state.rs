@@ -220,6 +220,8 @@ impl<S: Sockets, P: Post<S::Socket>> fmt::Debug for Shard<S, P> {
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Plan")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
     }
 }

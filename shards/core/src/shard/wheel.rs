@@ -81,7 +81,9 @@ impl Wheel {
         let Some(node) = self.nodes.get_mut(key as usize) else {
             return;
         };
-        let Some((level, digit)) = node.place.take() else { return };
+        let Some((level, digit)) = node.place.take() else {
+            return;
+        };
         let (previous, next) = (node.previous, node.next);
         if let Some(next) = self.nodes.get_mut(next as usize) {
             next.previous = previous;
@@ -131,7 +133,10 @@ impl Wheel {
     fn insert(&mut self, key: u32, at: u64) {
         // The highest digit in which it differs from now names the level.
         let differing = at ^ self.now;
-        let level = (1..LEVELS).rev().find(|level| differing >> bits(*level) != 0).unwrap_or(0);
+        let level = (1..LEVELS)
+            .rev()
+            .find(|level| differing >> bits(*level) != 0)
+            .unwrap_or(0);
         // What is too far away for the last level waits there for almost a lap.
         let shown = at.min(self.now + (1 << bits(LEVELS)) - 1);
         let digit = digit(shown, level);

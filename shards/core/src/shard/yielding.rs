@@ -32,7 +32,11 @@ impl Yielding {
             return None;
         }
         self.slots.retain(|slot| is_one(*slot));
-        if self.slots.len() > self.max { self.slots.pop_front() } else { None }
+        if self.slots.len() > self.max {
+            self.slots.pop_front()
+        } else {
+            None
+        }
     }
 }
 
@@ -57,7 +61,10 @@ mod tests {
     fn who_is_none_any_more_is_not_counted() {
         let mut some = Yielding::new(2);
         for index in 0..1_000 {
-            assert_eq!(some.add(slot(index), |slot| slot.index >= index.saturating_sub(1)), None);
+            assert_eq!(
+                some.add(slot(index), |slot| slot.index >= index.saturating_sub(1)),
+                None
+            );
             assert!(some.slots.len() <= 4);
         }
     }

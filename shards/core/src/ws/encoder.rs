@@ -40,7 +40,9 @@ pub fn frame_length(frames: &[u8]) -> usize {
         [_, 126, high, low, ..] => 4 + usize::from(u16::from_be_bytes([high, low])),
         [_, 127, a, b, c, d, e, f, g, h, ..] => {
             let length = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-            usize::try_from(length).unwrap_or(usize::MAX).saturating_add(HEADER_BYTES_MAX)
+            usize::try_from(length)
+                .unwrap_or(usize::MAX)
+                .saturating_add(HEADER_BYTES_MAX)
         }
         [_, length @ 0..=125, ..] => 2 + usize::from(length),
         _ => usize::MAX,

@@ -6,8 +6,8 @@ use std::ops::Range;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::{Kind, Violation};
 use super::mask::unmask;
+use super::{Kind, Violation};
 
 /// The longest header a client can send: two bytes, eight of length, four of mask.
 const HEADER_BYTES_MAX: usize = 14;

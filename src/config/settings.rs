@@ -1,0 +1,120 @@
+//! What the configuration means to Signal Fish and to admission.
+
+use super::sections::security::AppEntry;
+use super::typed::Config;
+use crate::host::limits::connections_by_open_files;
+use signal_fish_core::admission::{AppLimits, Limits};
+use signal_fish_core::protocol::signal_fish::wire::NameRules;
+use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
+
+impl Config {
+    /// What Signal Fish is told.
+    #[must_use]
+    pub fn signal_fish_settings(&self) -> Settings {
+        let Self {
+            server,
+            protocol,
+            security,
+            ..
+        } = self;
+        let names = &protocol.player_name_validation;
+        let sdk = &protocol.sdk_compatibility;
+        Settings {
+            default_max_players: server.default_max_players,
+            max_players_limit: protocol.max_players_limit,
+            max_spectators_per_room: server.max_spectators_per_room,
+            room_cleanup_interval: server.room_cleanup_interval,
+            empty_room_timeout: server.empty_room_timeout,
+            inactive_room_timeout: server.inactive_room_timeout,
+            enable_reconnection: server.enable_reconnection,
+            send_reconnection_token: server.send_reconnection_token,
+            reconnection_window: server.reconnection_window,
+            event_buffer_size: server.event_buffer_size,
+            event_buffer_bytes: server.event_buffer_bytes,
+            room_code_prefix: server
+                .room_code_prefix
+                .clone()
+                .filter(|prefix| prefix.len() < protocol.room_code_length),
+            room_code_length: protocol.room_code_length,
+            max_game_name_length: protocol.max_game_name_length,
+            player_names: NameRules {
+                length_max: protocol.max_player_name_length,
+                allow_unicode_alphanumeric: names.allow_unicode_alphanumeric,
+                allow_spaces: names.allow_spaces,
+                allow_leading_trailing_whitespace: names.allow_leading_trailing_whitespace,
+                allowed_symbols: names.allowed_symbols.clone(),
+                additional_allowed_characters: names.additional_allowed_characters.clone(),
+            },
+            enable_message_pack_game_data: protocol.enable_message_pack_game_data,
+            sdk_compatibility: SdkCompatibility {
+                enforce: sdk.enforce,
+                minimum_versions: sdk.minimum_versions.clone(),
+                recommended_versions: sdk.recommended_versions.clone(),
+                capabilities: sdk.capabilities.clone(),
+                notes: sdk.notes.clone(),
+            },
+            require_auth: security.require_websocket_auth,
+            auth_timeout: self.websocket.auth_timeout,
+            apps: security.authorized_apps.iter().map(AppEntry::for_signal_fish).collect(),
+            max_message_size: security.max_message_size,
+            max_invalid_messages: security.max_invalid_messages,
+            default_relay_type: self.relay_types.default_relay_type.clone(),
+            game_relay_mappings: self.relay_types.game_relay_mappings.clone(),
+        }
+    }
+
+    /// What admission is told.
+    #[must_use]
+    pub fn admission_limits(&self) -> Limits {
+        Limits {
+            connections_max: self.connections_max(),
+            connections_per_ip_max: self.security.max_connections_per_ip,
+            rooms_per_game_max: self.server.max_rooms_per_game,
+            room_creations_max: self.rate_limit.max_room_creations,
+            join_attempts_max: self.rate_limit.max_join_attempts,
+            time_window: self.rate_limit.time_window,
+            apps: self
+                .security
+                .authorized_apps
+                .iter()
+                .map(AppEntry::for_admission)
+                .collect(),
+        }
+    }
+
+    /// Connections of the whole server: `server.max_connections`, or what the limit of open files allows now.
+    #[must_use]
+    pub fn connections_max(&self) -> usize {
+        match self.server.max_connections {
+            0 => connections_by_open_files(self.shards_expected()),
+            max => max,
+        }
+    }
+
+    /// How many shards there will be, as far as it can be told without looking at the affinity mask.
+    pub(crate) fn shards_expected(&self) -> usize {
+        match (self.shards.count, self.shards.cpus.len()) {
+            (0, 0) => std::thread::available_parallelism().map_or(1, usize::from),
+            (0, cpus) => cpus,
+            (count, _) => count,
+        }
+    }
+}
+
+impl AppEntry {
+    fn for_signal_fish(&self) -> App {
+        App {
+            app_id: self.app_id.clone(),
+            app_name: self.app_name.clone().unwrap_or_else(|| self.app_id.clone()),
+            max_players_per_room: self.max_players_per_room,
+            rate_limit_per_minute: self.rate_limit_per_minute,
+        }
+    }
+
+    fn for_admission(&self) -> AppLimits {
+        AppLimits {
+            rooms_max: self.max_rooms,
+            authentications_per_minute_max: self.rate_limit_per_minute,
+        }
+    }
+}
