@@ -1,9 +1,10 @@
 //! What the control plane does with an ask, and with what comes back.
 
 use super::Path;
-use crate::fixture::{GAME, Sequence, open_limits};
 use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
-use signal_fish_core::protocol::signal_fish::Routing;
+use signal_fish_core::entry::draw_hashing;
+use signal_fish_simulator::shards::GAME;
+use signal_fish_simulator::{Sequence, open_limits};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub(super) fn paths() -> Vec<Path> {
 }
 
 fn decide(ask: impl Fn(IpAddr) -> Ask + 'static) -> impl FnMut() {
-    let hashing = Routing::new(1, &mut Sequence::new(1)).hashing();
+    let hashing = draw_hashing(&mut Sequence::new(1));
     let mut admission = Admission::new(open_limits(), hashing);
     let now = Duration::from_secs(1);
     let mut turn = 0;

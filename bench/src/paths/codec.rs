@@ -1,9 +1,16 @@
 //! WebSocket frames in and out.
 
 use super::Path;
-use crate::fixture::{CODEC_LIMITS, game_data, masked_binary, masked_text};
-use signal_fish_core::ws::{Decoder, write_message};
+use signal_fish_core::ws::{Decoder, Kind, Limits, write_message};
+use signal_fish_simulator::shards::game_data;
+use signal_fish_simulator::{masked_binary, masked_text};
 use std::hint::black_box;
+
+/// The codec's bounds as the server sets them by default.
+const CODEC_LIMITS: Limits = Limits {
+    message_bytes_max: 65_536,
+    discard_bytes_max: 16 << 20,
+};
 
 pub(super) fn paths() -> Vec<Path> {
     vec![
@@ -33,7 +40,7 @@ fn decode(frame: Vec<u8>, piece: usize) -> impl FnMut() {
             while taken < piece.len() {
                 let (more, event) = decoder
                     .decode(&mut piece[taken..], &CODEC_LIMITS)
-                    .expect("the fixture's frames are valid");
+                    .expect("the frames are valid");
                 events += usize::from(black_box(event).is_some());
                 taken += more;
             }
@@ -48,7 +55,7 @@ fn encode(bytes: usize) -> impl FnMut() {
     let mut out = Vec::with_capacity(bytes + 16);
     move || {
         out.clear();
-        write_message(true, black_box(&payload), &mut out);
+        write_message(Kind::Text, black_box(&payload), &mut out);
         black_box(&out);
     }
 }

@@ -1,8 +1,8 @@
-//! Entering a room on the shard of the connection and on another one: the engines' part and the asks in between. The
+//! Entering a room on the shard of the connection and on another one: the turns of the shards and the asks in between. The
 //! operation is LeaveRoom and JoinRoom of the other of two standing rooms, so that the cost of a handoff is the difference.
 
 use super::Path;
-use crate::fixture::{Place, Shards, join};
+use signal_fish_simulator::shards::{Shards, join};
 
 pub(super) fn paths() -> Vec<Path> {
     vec![
@@ -20,17 +20,15 @@ fn leave_and_join(owners: [u16; 2]) -> impl FnMut() {
         shards.text(resident, &join(code, "resident", 8));
     }
     let joins = codes.map(|code| join(&code, "traveller", 8));
-    let mut place: Place = shards.connect(owners[0]);
-    place = shards.text(place, &joins[0]);
-    shards.flush();
+    let traveller = shards.connect(owners[0]);
+    shards.text(traveller, &joins[0]);
     let mut other = 1;
     move || {
-        place = shards.text(place, r#"{"type":"LeaveRoom"}"#);
-        place = shards.text(place, &joins[other]);
-        assert_eq!(place.shard, owners[other]);
-        // The resident of the room that was left, that of the room that was entered, and the traveller.
-        let flushed = shards.flush();
-        assert!(flushed >= 3, "{flushed}");
+        let mut sends = shards.text(traveller, r#"{"type":"LeaveRoom"}"#);
+        sends += shards.text(traveller, &joins[other]);
+        assert_eq!(shards.shard_of(traveller), owners[other]);
+        // Twice the traveller, the resident of the room that was left, that of the room that was entered.
+        assert_eq!(sends, 4);
         other = 1 - other;
     }
 }

@@ -1,9 +1,9 @@
 //! MessagePack game data: relayed to a room of both kinds of members, and its conversion alone.
 
 use super::Path;
-use crate::fixture::{Shards, masked_binary};
 use signal_fish_core::protocol::signal_fish::wire::message_pack::to_json;
-use signal_fish_core::ws::Decoder;
+use signal_fish_simulator::masked_binary;
+use signal_fish_simulator::shards::Shards;
 use std::hint::black_box;
 
 pub(super) fn paths() -> Vec<Path> {
@@ -29,15 +29,11 @@ fn value() -> Vec<u8> {
 
 fn relay_mixed() -> impl FnMut() {
     let mut shards = Shards::new(1);
-    let places = shards.room(8, true);
-    let received = masked_binary(&value());
-    let mut buffer = received.clone();
-    let mut decoder = Decoder::default();
+    let clients = shards.room(8, true);
+    shards.load(clients[0], &masked_binary(&value()));
     move || {
-        buffer.copy_from_slice(black_box(&received));
-        shards.receive(places[0], &mut decoder, &mut buffer);
-        let flushed = shards.flush();
-        assert_eq!(flushed, 7);
+        let sends = shards.send(clients[0]);
+        assert_eq!(sends, 7);
     }
 }
 

@@ -7,6 +7,7 @@ mod handoff;
 mod message_pack;
 mod parse;
 mod relay;
+mod shard;
 
 /// One operation that can be repeated as often as one likes, at the same cost each time.
 pub struct Path {
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Path> {
         message_pack::paths(),
         handoff::paths(),
         admission::paths(),
+        shard::paths(),
     ]
     .into_iter()
     .flatten()

@@ -1,8 +1,8 @@
 //! Text to messages.
 
 use super::Path;
-use crate::fixture::{game_data, join};
 use signal_fish_core::protocol::signal_fish::wire::ClientMessage;
+use signal_fish_simulator::shards::{game_data, join};
 use std::hint::black_box;
 
 pub(super) fn paths() -> Vec<Path> {

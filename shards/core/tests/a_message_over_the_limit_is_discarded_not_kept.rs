@@ -167,7 +167,7 @@ fn sixteen_mebibytes_are_discarded_without_being_held() {
         assert_eq!(
             events.pop(),
             Some(Owned::Oversize {
-                text: opcode == TEXT,
+                kind: if opcode == TEXT { Kind::Text } else { Kind::Binary },
                 length: 16 << 20
             })
         );
@@ -199,7 +199,7 @@ fn sixteen_mebibytes_in_fragments_never_hold_more_than_the_limit() {
         assert_eq!(
             events.pop(),
             Some(Owned::Oversize {
-                text: opcode == TEXT,
+                kind: if opcode == TEXT { Kind::Text } else { Kind::Binary },
                 length: (count * 1000) as u64
             })
         );

@@ -147,15 +147,17 @@ impl Connection {
         }
     }
 
-    /// Its input is read again.
-    pub(super) fn unpause(&mut self, now: Duration) {
-        if std::mem::take(&mut self.paused) {
+    /// Its input is read again. Returns whether it was not.
+    pub(super) fn unpause(&mut self, now: Duration) -> bool {
+        let paused = std::mem::take(&mut self.paused);
+        if paused {
             let stood_still = now.saturating_sub(self.paused_at);
             self.last_life = self.last_life.saturating_add(stood_still);
             if let Some(since) = self.rest.as_mut().and_then(|rest| rest.message_since.as_mut()) {
                 *since = since.saturating_add(stood_still);
             }
         }
+        paused
     }
 
     pub(super) fn has_unread(&self) -> bool {

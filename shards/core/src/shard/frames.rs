@@ -27,7 +27,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             let Some(connection) = self.slots.get_mut(slot) else {
                 return;
             };
-            connection.unpause(now);
+            if connection.unpause(now) {
+                // While it paused its clocks stood still, and it may have lost its deadline.
+                self.arm(slot);
+            }
+            let Some(connection) = self.slots.get_mut(slot) else {
+                return;
+            };
             if !connection.readable && !connection.has_unread() {
                 return;
             }
@@ -42,6 +48,39 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.pause(now);
+        }
+        self.look_for_end(slot, protocol);
+    }
+
+    /// A connection that waits is not read, unless its end is known. Who is gone waits for nothing: what admission grants
+    /// meanwhile goes back. What was sent before the end is kept, and handled when the waiting is over.
+    fn look_for_end(&mut self, slot: Slot, protocol: Protocol) {
+        while self.open_protocol(slot).is_some()
+            && let Some(connection) = self.slots.get_mut(slot).filter(|connection| connection.ended)
+        {
+            let kept = connection.rest.as_ref().map_or(0, |rest| rest.unread.len());
+            let room = self.buffer.len().saturating_sub(kept);
+            if room == 0 {
+                return;
+            }
+            self.counters.receives += 1;
+            match self.sockets.receive(slot, &mut self.buffer[..room]) {
+                Received::Bytes(count) => {
+                    let rest = connection.rest.get_or_insert_default();
+                    rest.unread.extend_from_slice(&self.buffer[..count]);
+                }
+                Received::Nothing => return,
+                // It may still read the answers to what it sent.
+                Received::Ended if connection.has_unread() => return,
+                Received::Ended => {
+                    self.leave(slot, protocol);
+                    self.begin_closing(slot, true);
+                }
+                Received::Lost => {
+                    self.leave(slot, protocol);
+                    self.release(slot);
+                }
+            }
         }
     }
 

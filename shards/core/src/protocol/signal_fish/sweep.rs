@@ -53,9 +53,11 @@ impl SignalFish {
         }
     }
 
-    /// The next sweep is one interval away.
+    /// Sweeps are at multiples of the interval, so that all shards sweep at the same times.
     pub(super) fn schedule_sweep(&mut self, now: Now) {
-        self.next_sweep = now.monotonic.saturating_add(self.settings.room_cleanup_interval);
+        let interval = self.settings.room_cleanup_interval.as_nanos().max(1);
+        let next = (now.monotonic.as_nanos() / interval + 1).saturating_mul(interval);
+        self.next_sweep = Duration::from_nanos_u128(next.min(Duration::MAX.as_nanos()));
     }
 
     /// Removes rooms that were empty, or silent, for too long (D17).

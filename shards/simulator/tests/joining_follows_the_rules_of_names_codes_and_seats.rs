@@ -1,10 +1,8 @@
 //! JoinRoom: what is refused, with which reason, and in which order the members learn of a newcomer (spec 3.2, D5 to D7).
 
-mod world;
-
 use serde_json::{Value, json};
 use signal_fish_core::protocol::signal_fish::Settings;
-use world::{World, join_failed, just, kind};
+use signal_fish_simulator::world::{self, World, join_failed, just, kind};
 
 fn join_data(data: Value) -> Value {
     json!({"type": "JoinRoom", "data": data})

@@ -1,9 +1,7 @@
 //! Spec 5 "Ours", D12 to D15.
 
-mod world;
-
 use serde_json::json;
-use world::{World, error, just, kind, lobby, player_left};
+use signal_fish_simulator::world::{World, error, just, kind, lobby, player_left};
 
 const NOT_IN_LOBBY: &str = "Cannot change ready status. Room must be in lobby state (full with all players joined).";
 

@@ -1,10 +1,9 @@
 //! Relay of game data: text untouched (D2), MessagePack in both forms (spec 2.9, D38).
 
-mod world;
-
 use serde_json::{Value, json};
-use signal_fish_core::protocol::signal_fish::{Form, Settings};
-use world::{Got, Id, World, error, just, kind, say, spectate};
+use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::ws::Kind;
+use signal_fish_simulator::world::{Got, Id, World, error, just, kind, say, spectate};
 
 fn as_message_pack(world: &mut World, id: Id) {
     world.send(
@@ -101,17 +100,17 @@ fn binary_needs_a_negotiated_format_whatever_its_size() {
     let room = world.room(&["a", "b"], 2);
     let refused = error("Binary payloads are disabled for this connection", "INVALID_INPUT");
     world.send_binary(room[0], &[1]);
-    world.oversize(room[0], Form::Binary, 70_000);
+    world.oversize(room[0], Kind::Binary, 70_000);
     world.expect(room[0], json!([refused, refused]));
     as_message_pack(&mut world, room[0]);
     world.skip();
-    world.oversize(room[0], Form::Binary, 70_000);
+    world.oversize(room[0], Kind::Binary, 70_000);
     let too_large = error(
         "Binary payload exceeded maximum size (65536 bytes)",
         "MESSAGE_TOO_LARGE",
     );
     world.expect(room[0], json!([too_large]));
-    world.oversize(room[0], Form::Text, 65_558);
+    world.oversize(room[0], Kind::Text, 65_558);
     let too_large = error("Message too large (65558 bytes, max 65536 bytes)", "MESSAGE_TOO_LARGE");
     world.expect(room[0], json!([too_large]));
     assert_eq!(world.take(room[1]), [Value::Null; 0]);
@@ -186,7 +185,7 @@ fn what_cannot_be_converted_reaches_message_pack_alone_and_its_sender_learns_it_
         world.expect(ids[2], json!([]));
         world.expect(ids[3], json!([]));
     }
-    assert_eq!(world.engines[0].counters().game_data_not_convertible, 3);
+    assert_eq!(world.signal_fish(0).counters().game_data_not_convertible, 3);
     // Without a json member nothing needs converting.
     world.send(ids[2], just("LeaveRoom"));
     world.send(ids[3], just("LeaveRoom"));

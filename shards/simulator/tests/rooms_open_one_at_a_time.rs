@@ -1,11 +1,9 @@
 //! Two clients that create the same room meet in one: joins to a room that is being opened wait in order of arrival, and
 //! what is granted to somebody who died meanwhile goes back.
 
-mod world;
-
 use serde_json::json;
 use signal_fish_core::admission::{Ask, Limits};
-use world::{Id, World, join_failed, just, open_limits, spectate};
+use signal_fish_simulator::world::{Id, World, join_failed, just, open_limits, spectate};
 
 /// Clients whose attempt to join ROOM42 was counted: the first asked for a permit, the others wait behind it.
 fn opening(world: &mut World, names: &[&str]) -> Vec<Id> {
@@ -55,7 +53,7 @@ fn a_refusal_is_the_heads_alone_and_the_next_one_asks() {
         world.expect(id, json!([join_failed(text, "RATE_LIMIT_EXCEEDED")]));
     }
     assert!(world.asks().is_empty());
-    assert_eq!(world.engines[0].gauges().openings, 0);
+    assert_eq!(world.signal_fish(0).gauges().openings, 0);
 }
 
 #[test]
@@ -186,8 +184,10 @@ fn drain_closes_everybody_and_gives_everything_back() {
     for id in [room[0], room[1], late] {
         world.expect(id, json!([{"closed": "drain"}]));
     }
+    // Newcomers are told before they speak WebSocket (D45).
+    let too_late = world.connect();
+    world.expect(too_late, json!([{"answer": 503}]));
     world.answer();
     world.assert_nothing_left();
-    let too_late = world.connect();
-    world.expect(too_late, json!([{"closed": "drain"}]));
+    assert!(world.has_ended(0));
 }

@@ -2,15 +2,14 @@
 //! but the messages it received, equals the room.
 
 mod script;
-mod world;
 
 use proptest::prelude::*;
 use script::{Run, Step, raced_step, settings, step};
 use serde_json::Value;
+use signal_fish_core::protocol::signal_fish::room::Room;
 use signal_fish_core::protocol::signal_fish::wire::LobbyState;
-use signal_fish_core::room::Room;
+use signal_fish_simulator::world::{Got, Id, World, kind};
 use std::collections::BTreeSet;
-use world::{Got, Id, World, kind};
 
 /// What a member knows of its room.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -185,7 +184,7 @@ fn check_room(room: &Room) {
 
 /// The room in which a player or spectator is, by the ids of its members.
 fn room_of<'a>(world: &'a World, view: &View) -> &'a Room {
-    let mut rooms = world.engines.iter().flat_map(|engine| engine.rooms());
+    let mut rooms = world.all_signal_fish().flat_map(|signal_fish| signal_fish.rooms());
     rooms
         .find(|room| room.id().to_string() == view.room_id)
         .expect("a member's room is there")
@@ -205,7 +204,7 @@ fn check(run: &Run) {
         }
     }
     let mut counted = 0;
-    for room in world.engines.iter().flat_map(|engine| engine.rooms()) {
+    for room in world.all_signal_fish().flat_map(|signal_fish| signal_fish.rooms()) {
         check_room(room);
         counted += room.players().len() + room.spectators().len();
     }

@@ -1,11 +1,9 @@
 //! Spec 7, D8, D37.
 
-mod world;
-
 use serde_json::{Value, json};
 use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_simulator::world::{self, Id, World, authority, error, just, kind, say, spectate};
 use std::time::Duration;
-use world::{Id, World, authority, error, just, kind, say, spectate};
 
 fn failed(reason: &str, code: &str) -> Value {
     json!({"type": "SpectatorJoinFailed", "data": {"reason": reason, "error_code": code}})

@@ -1,11 +1,12 @@
 //! Random scripts of what clients do, over a few games, codes and names, so that they meet and clash.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
-use crate::world::{Id, World, authority, just, reconnect, say, spectate};
 use proptest::prelude::*;
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Limits};
-use signal_fish_core::protocol::signal_fish::{Form, Settings};
+use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::ws::Kind;
+use signal_fish_simulator::world::{Design, Id, World, authority, just, reconnect, say, spectate};
 use std::time::Duration;
 
 /// Clients of a script.
@@ -114,7 +115,6 @@ pub fn settings() -> Settings {
     Settings {
         max_players_limit: 3,
         max_spectators_per_room: 2,
-        ping_timeout: Duration::from_secs(20),
         room_cleanup_interval: Duration::from_secs(2),
         empty_room_timeout: Duration::from_secs(6),
         inactive_room_timeout: Duration::from_secs(15),
@@ -147,7 +147,15 @@ pub struct Run {
 
 impl Run {
     pub fn new(shards: u16, seed: u64) -> Self {
-        let mut world = World::new(shards, seed, settings(), limits());
+        let mut design = Design::new(shards, seed).with_settings(settings());
+        design.limits = limits();
+        design.options.ping_timeout = Duration::from_secs(20);
+        Self::of(design)
+    }
+
+    /// The clients of a script in a world of this design.
+    pub fn of(design: Design) -> Self {
+        let mut world = World::build(design);
         let ids = (0..CLIENTS).map(|_| world.connect()).collect();
         Self { world, ids, said: 0 }
     }
@@ -180,7 +188,10 @@ impl Run {
                 name,
                 max_players,
             } => {
-                world.send(self.ids[client], crate::world::join("", NAMES[name], max_players));
+                world.send(
+                    self.ids[client],
+                    signal_fish_simulator::world::join("", NAMES[name], max_players),
+                );
             }
             Step::Leave(client) => world.send(self.ids[client], just("LeaveRoom")),
             Step::Ready(client) => world.send(self.ids[client], just("PlayerReady")),
@@ -226,7 +237,7 @@ impl Run {
             }
             // The frames of who waits are not looked at.
             Step::Oversize(client) if world.is_waiting(self.ids[client]) => {}
-            Step::Oversize(client) => world.oversize(self.ids[client], Form::Text, 70_000),
+            Step::Oversize(client) => world.oversize(self.ids[client], Kind::Text, 70_000),
             Step::Drop(client) => {
                 world.drop_client(self.ids[client]);
                 // What it was told is what somebody new may show.

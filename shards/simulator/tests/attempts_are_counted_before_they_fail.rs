@@ -1,12 +1,10 @@
 //! Limits of admission as clients meet them: what counts, in which order, with which text (D22, D25, D40).
 
-mod world;
-
 use serde_json::json;
 use signal_fish_core::admission::{AppLimits, Ask, Limits};
 use signal_fish_core::protocol::signal_fish::{App, Settings};
+use signal_fish_simulator::world::{self, World, join, join_failed, just, open_limits, reconnect, spectate};
 use std::time::Duration;
-use world::{World, join, join_failed, just, open_limits, reconnect, spectate};
 
 const ID: &str = "9f0c4d3e-7a2b-4c1d-8e5f-0a1b2c3d4e5f";
 
@@ -164,6 +162,8 @@ fn a_connection_over_the_limit_is_told_and_closed_and_nothing_is_kept_of_it() {
     let told = world::error("Too many connections from your IP (1/1)", "TOO_MANY_CONNECTIONS");
     world.expect(b, json!([told, {"closed": "too many connections"}]));
     world.drop_client(a);
+    // A refusal is remembered for a second (D43).
+    world.advance(Duration::from_secs(1));
     let c = world.connect();
     world.expect(c, json!([]));
     world.drop_client(c);

@@ -1,11 +1,9 @@
 //! Liveness (D24) and invalid messages in a row (D41).
 
-mod world;
-
 use serde_json::json;
 use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_simulator::world::{Got, World, error, just, player_left, say};
 use std::time::Duration;
-use world::{Got, World, error, just, player_left, say};
 
 fn pings(world: &World, id: usize) -> usize {
     world.clients[id].got.iter().filter(|got| **got == Got::Ping).count()
@@ -13,10 +11,7 @@ fn pings(world: &World, id: usize) -> usize {
 
 #[test]
 fn a_silent_client_is_pinged_at_half_time_and_closed_at_full() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(10),
-        ..Settings::default()
-    });
+    let mut world = World::with_ping_timeout(Settings::default(), Duration::from_secs(10));
     let a = world.connect();
     world.advance(Duration::from_millis(4_750));
     assert_eq!(pings(&world, a), 0);
@@ -25,17 +20,15 @@ fn a_silent_client_is_pinged_at_half_time_and_closed_at_full() {
     world.advance(Duration::from_millis(4_500));
     assert_eq!(pings(&world, a), 1);
     world.expect(a, json!([]));
-    world.advance(Duration::from_millis(250));
+    // Deadlines have a resolution of 16 ms.
+    world.advance(Duration::from_millis(266));
     world.expect(a, json!([{"closed": "ping timeout"}]));
     world.assert_nothing_left();
 }
 
 #[test]
 fn any_frame_is_life() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(10),
-        ..Settings::default()
-    });
+    let mut world = World::with_ping_timeout(Settings::default(), Duration::from_secs(10));
     let room = world.room(&["a", "b", "c", "d"], 8);
     let d = world.player_id(room[3]);
     for _ in 0..5 {
@@ -69,7 +62,7 @@ fn too_much_nonsense_in_a_row_ends_a_session() {
     world.skip();
     world.send_text(a, "nonsense");
     world.send_binary(a, &[1]);
-    world.oversize(a, signal_fish_core::protocol::signal_fish::Form::Text, 70_000);
+    world.oversize(a, signal_fish_core::ws::Kind::Text, 70_000);
     world.skip();
     world.send_text(a, "nonsense");
     let told = error("Too many invalid messages", "INVALID_INPUT");
@@ -94,5 +87,5 @@ fn without_a_bound_nonsense_is_only_answered() {
     world.skip();
     world.send_text(a, r#"{"data":null,"extra":1,"type":"Ping"}"#);
     world.expect(a, json!([just("Pong")]));
-    assert_eq!(world.engines[0].counters().invalid_messages, 5_006);
+    assert_eq!(world.signal_fish(0).counters().invalid_messages, 5_006);
 }

@@ -1,15 +1,13 @@
 //! Spec 8, D18 to D21, D37.
 
-mod world;
-
 use serde_json::{Value, json};
 use signal_fish_core::admission::Limits;
 use signal_fish_core::protocol::signal_fish::{App, Settings};
-use std::time::Duration;
-use world::{
+use signal_fish_simulator::world::{
     Id, World, authority, authority_changed, error, join_failed, just, kind, lobby, open_limits, player_left,
     reconnect, say, spectate,
 };
+use std::time::Duration;
 
 const ID: &str = "9f0c4d3e-7a2b-4c1d-8e5f-0a1b2c3d4e5f";
 const WRONG: &str = "00000000000000000000000000000000";
@@ -215,11 +213,11 @@ fn a_started_game_holds_seat_and_name() {
 
 #[test]
 fn a_started_game_waits_for_held_seats_and_no_longer() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(1000),
+    let settings = Settings {
         reconnection_window: Duration::from_secs(10),
         ..Settings::default()
-    });
+    };
+    let mut world = World::with_ping_timeout(settings, Duration::from_secs(1000));
     let room = world.room(&["a", "b"], 2);
     start(&mut world, &room);
     world.drop_client(room[0]);
@@ -232,18 +230,18 @@ fn a_started_game_waits_for_held_seats_and_no_longer() {
     world.drop_client(new);
     // The last held seat ends ten seconds after the last drop; then the room is over.
     world.advance(Duration::from_millis(9_500));
-    assert_eq!(world.engines[0].gauges().rooms, 1);
+    assert_eq!(world.signal_fish(0).gauges().rooms, 1);
     world.advance(Duration::from_millis(500));
     world.assert_nothing_left();
 }
 
 #[test]
 fn the_window_ends_and_the_seat_is_free() {
-    let mut world = World::with(Settings {
-        ping_timeout: Duration::from_secs(1000),
+    let settings = Settings {
         reconnection_window: Duration::from_secs(10),
         ..Settings::default()
-    });
+    };
+    let mut world = World::with_ping_timeout(settings, Duration::from_secs(1000));
     let room = world.room(&["a", "b"], 2);
     start(&mut world, &room);
     world.drop_client(room[1]);
@@ -257,8 +255,8 @@ fn the_window_ends_and_the_seat_is_free() {
     );
     world.join(c, "ROOM42", "b", 2);
     assert_eq!(world.take_types(c), ["RoomJoined"]);
-    assert_eq!(world.engines[0].gauges().awaited, 0);
-    assert!(world.engines[0].rooms().all(|room| room.replay().is_empty()));
+    assert_eq!(world.signal_fish(0).gauges().awaited, 0);
+    assert!(world.signal_fish(0).rooms().all(|room| room.replay().is_empty()));
 }
 
 #[test]
@@ -292,7 +290,7 @@ fn leaving_is_for_good() {
     let new = world.connect();
     world.reconnect(new, room[0]);
     world.expect(new, json!([unknown()]));
-    assert_eq!(world.engines[0].gauges().awaited, 0);
+    assert_eq!(world.signal_fish(0).gauges().awaited, 0);
 }
 
 #[test]
@@ -303,7 +301,7 @@ fn only_the_newest_events_are_kept_and_only_while_somebody_can_return() {
     });
     let room = world.room(&["a", "b", "c"], 8);
     world.send(room[1], say(json!("before")));
-    assert!(world.engines[0].rooms().all(|room| room.replay().is_empty()));
+    assert!(world.signal_fish(0).rooms().all(|room| room.replay().is_empty()));
     world.drop_client(room[0]);
     world.drop_client(room[2]);
     for n in 0..5 {
@@ -321,7 +319,7 @@ fn only_the_newest_events_are_kept_and_only_while_somebody_can_return() {
     let missed = back["data"]["missed_events"].as_array().unwrap();
     let a = world.player_id(room[0]);
     assert_eq!(missed[1..], [returned(&a), authority_changed(Some(&a), false)]);
-    assert!(world.engines[0].rooms().all(|room| room.replay().is_empty()));
+    assert!(world.signal_fish(0).rooms().all(|room| room.replay().is_empty()));
 }
 
 #[test]
@@ -332,11 +330,11 @@ fn an_event_larger_than_the_buffer_is_left_out_and_the_others_stay() {
     });
     let room = world.room(&["a", "b"], 8);
     world.drop_client(room[0]);
-    let kept = world.engines[0].counters().events_recorded;
+    let kept = world.signal_fish(0).counters().events_recorded;
     for value in [json!("before"), json!("x".repeat(1_000)), json!("after")] {
         world.send(room[1], say(value));
     }
-    let counters = world.engines[0].counters();
+    let counters = world.signal_fish(0).counters();
     assert_eq!((counters.events_recorded - kept, counters.events_left_out), (2, 1));
     let new = world.connect();
     world.reconnect(new, room[0]);
@@ -479,5 +477,5 @@ fn a_token_that_no_client_gets_is_not_made() {
     let room = world.room(&["a", "b"], 2);
     assert_eq!(world.clients[room[0]].token, "");
     world.drop_client(room[0]);
-    assert_eq!(world.engines[0].gauges().awaited, 0);
+    assert_eq!(world.signal_fish(0).gauges().awaited, 0);
 }

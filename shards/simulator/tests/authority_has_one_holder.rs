@@ -1,9 +1,7 @@
 //! Spec 6, D6: exactly one answer per request, and everybody knows who holds it.
 
-mod world;
-
 use serde_json::{Value, json};
-use world::{World, authority, authority_changed, just, player_left};
+use signal_fish_simulator::world::{self, World, authority, authority_changed, just, player_left};
 
 fn granted() -> Value {
     json!({"type": "AuthorityResponse", "data": {"granted": true, "reason": null}})

@@ -1,12 +1,11 @@
 //! `Authenticate` with authentication on and off, and the SDK gate (spec 2.3 to 2.5, D3 to D5).
 
-mod world;
-
 use serde_json::{Value, json};
 use signal_fish_core::admission::{AppLimits, Limits};
-use signal_fish_core::protocol::signal_fish::{App, Form, SdkCompatibility, Settings};
+use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
+use signal_fish_core::ws::Kind;
+use signal_fish_simulator::world::{self, World, error, just, kind, open_limits};
 use std::time::Duration;
-use world::{World, error, just, kind, open_limits};
 
 fn authenticate(data: Value) -> Value {
     json!({"type": "Authenticate", "data": data})
@@ -115,7 +114,7 @@ fn nonsense_before_is_answered_and_the_connection_lives() {
         world.send_text(a, text);
         world.expect(a, json!([error("Invalid client message", "INVALID_INPUT")]));
     }
-    world.oversize(a, Form::Text, 70_000);
+    world.oversize(a, Kind::Text, 70_000);
     world.expect(
         a,
         json!([error(

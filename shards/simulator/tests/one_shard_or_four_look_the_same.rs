@@ -2,13 +2,12 @@
 //! ids, codes and tokens that were drawn.
 
 mod script;
-mod world;
 
 use proptest::prelude::*;
 use script::{Run, Step, step};
 use serde_json::Value;
+use signal_fish_simulator::world::Got;
 use std::collections::HashMap;
-use world::Got;
 
 /// Gives everything that was drawn a name by the order in which it first shows up.
 #[derive(Default)]

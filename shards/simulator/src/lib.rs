@@ -1,0 +1,38 @@
+//! The server without a machine: the shards of [`signal_fish_core`], admission and scripted clients in one thread.
+//!
+//! Time is virtual, everything random comes from a seed, and what networks do to bytes is a field: reads that are split,
+//! writes that are cut short, sockets that take nothing, clients that vanish, mail that is late.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`world`] | a server and its clients, step by step; what holds after every step |
+//! | `client`, `frames`, `messages` | what clients send and get |
+//! | `network`, `sockets`, `post` | what carries bytes and mail, and its faults |
+//! | `plan`, `random`, `replay` | the settings, the seeds, and how to play a seed again |
+//! | [`shards`], `sink` | shards for the benches, whose sockets cost next to nothing |
+//!
+//! Imports run one way: `world` → `client`, `post` → `sockets` → `network` → `random`.
+#![forbid(unsafe_code)]
+
+pub mod shards;
+pub mod world;
+
+mod client;
+mod frames;
+mod messages;
+mod network;
+mod plan;
+mod post;
+mod random;
+mod replay;
+mod sink;
+mod sockets;
+
+pub use client::{Client, Got};
+pub use frames::{masked_binary, masked_close, masked_ping, masked_pong, masked_text};
+pub use network::{ConnectionId, End, Line, Network, Place};
+pub use plan::{open_limits, options, site};
+pub use post::{Mailroom, SimulatedPost};
+pub use random::Sequence;
+pub use replay::seeds;
+pub use sockets::{LOCALHOST, SimulatedSockets, Socket};
