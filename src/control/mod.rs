@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How often windows that are over are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Answers after which shards are woken although there is more to answer.
+const ANSWERS_MAX: u32 = 64;
+
 /// What the control plane is told.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -37,6 +40,10 @@ pub(crate) struct ControlPlane {
     messages: AtControl<Message>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
+    /// Shards that have answers in their mailboxes and were not told.
+    answered: Vec<bool>,
+    /// How many answers that are, at most.
+    unrung: u32,
 }
 
 impl ControlPlane {
@@ -49,6 +56,8 @@ impl ControlPlane {
     ) -> Self {
         Self {
             admission,
+            answered: vec![false; mailboxes.len()],
+            unrung: 0,
             mailboxes,
             messages,
             start,
@@ -66,7 +75,11 @@ impl ControlPlane {
                 self.publish();
                 next_sweep = now + SWEEP_INTERVAL;
             }
-            match self.messages.receive(next_sweep.saturating_sub(now)) {
+            let message = self.messages.try_receive().or_else(|| {
+                self.ring();
+                self.messages.receive(next_sweep.saturating_sub(now))
+            });
+            match message {
                 Some(Message::Request(request)) => self.handle(request),
                 Some(Message::Stop) => break,
                 None => {}
@@ -77,7 +90,13 @@ impl ControlPlane {
 
     fn handle(&mut self, request: Request) {
         match request {
-            Request::Ask { shard, slot, ask } => self.answer(shard, slot, ask),
+            Request::Ask { shard, slot, ask } => {
+                self.answer(shard, slot, ask);
+                self.unrung += 1;
+                if self.unrung == ANSWERS_MAX {
+                    self.ring();
+                }
+            }
             Request::Notice(notice) => self.admission.give_back(notice),
             Request::Report(report) => self.totals().record(*report),
         }
@@ -86,12 +105,24 @@ impl ControlPlane {
     fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
         let verdict = self.admission.decide(self.start.elapsed(), ask);
         let mail = Mail::Verdict { slot, verdict };
-        if let Err(Mail::Verdict { verdict, .. }) = self.mailboxes[usize::from(shard.0)].try_send(mail) {
+        let mailbox = &self.mailboxes[usize::from(shard.0)];
+        self.answered[usize::from(shard.0)] = true;
+        if let Err(Mail::Verdict { verdict, .. }) = mailbox.try_push(mail) {
             // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
             match verdict {
                 Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
                 Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
                 Verdict::Admitted | Verdict::Refused(_) => {}
+            }
+        }
+    }
+
+    /// Wakes the shards that have answers in their mailboxes. One at a time would make a shard that sleeps wake up for each.
+    fn ring(&mut self) {
+        self.unrung = 0;
+        for (mailbox, answered) in self.mailboxes.iter().zip(&mut self.answered) {
+            if std::mem::take(answered) {
+                mailbox.ring();
             }
         }
     }

@@ -58,15 +58,28 @@ impl Mailbox {
     /// # Errors
     /// Gives the mail back when the mailbox is full or its shard has ended.
     pub fn try_send(&self, mail: Mail) -> Result<(), Mail> {
+        self.try_push(mail)?;
+        self.ring();
+        Ok(())
+    }
+
+    /// Delivers `mail`, which the shard may find out later, when [`Self::ring`] is called; never blocks.
+    ///
+    /// # Errors
+    /// As [`Self::try_send`].
+    pub fn try_push(&self, mail: Mail) -> Result<(), Mail> {
         if self.sender.len() >= self.capacity {
             return Err(mail);
         }
-        self.sender.send(mail).map_err(|error| error.into_inner())?;
+        self.sender.send(mail).map_err(|error| error.into_inner())
+    }
+
+    /// Wakes the shard if it sleeps.
+    pub fn ring(&self) {
         if self.bell.ring() {
             // It fails only when the count in the descriptor is full, and then the shard is being woken already.
             let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
         }
-        Ok(())
     }
 }
 
