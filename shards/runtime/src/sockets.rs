@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// Events taken from the set at once.
-const EVENTS_MAX: usize = 256;
+const EVENTS_MAX: usize = 1024;
 /// Longest single wait. More would not fit the milliseconds of `epoll_pwait`.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Connections of the listener's queue that are answered when the server ends. Who comes faster than they are answered must
