@@ -22,9 +22,11 @@ struct Flags {
 #[allow(clippy::print_stdout, reason = "the address is this program's output")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let flags: Flags = argh::from_env();
-    let mut config = Config::default();
-    config.bind = Ipv4Addr::LOCALHOST.into();
-    config.port = flags.port;
+    let mut config = Config {
+        bind: Ipv4Addr::LOCALHOST.into(),
+        port: flags.port,
+        ..Config::default()
+    };
     config.shards.count = 1;
     config.security.max_connections_per_ip = 1_000;
     config.security.max_message_size = MESSAGE_BYTES_MAX;

@@ -199,7 +199,7 @@ fn answer(sources: &Sources, from: impl FnOnce(&Loaded) -> Answer) -> Answer {
     }
 }
 
-/// What `--validate-config` prints of a good configuration (spec 12.4).
+/// What `--validate-config` prints of a good configuration (protocol 12.4).
 fn summary(loaded: &Loaded) -> Answer {
     let config = &loaded.config;
     let mut out = "Configuration validation passed\n\nConfiguration summary:\n".to_owned();

@@ -1,4 +1,4 @@
-//! The protocol messages the generator sends and reads (spec 3 and 4); stamped game data never comes this way.
+//! The protocol messages the generator sends and reads (protocol 3 and 4); stamped game data never comes this way.
 
 use serde::{Deserialize, Serialize};
 use signal_fish_core::protocol::signal_fish::wire::{Authenticate, GameDataFormat, JoinAsSpectator, JoinRoom};

@@ -194,7 +194,7 @@ fn s138_configuration_can_be_checked_and_printed() {
     );
 }
 
-/// Every documented key (spec 12.2) with its documented value, `format` in the spelling that 0.2.0 rejected, and keys
+/// Every documented key (protocol 12.2) with its documented value, `format` in the spelling that 0.2.0 rejected, and keys
 /// of the reference server that have no meaning here (D33).
 const DOCUMENTED: &str = r#"{
   "port": 3536,

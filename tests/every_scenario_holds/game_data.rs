@@ -13,7 +13,7 @@ fn packed(server: &Server) -> Client {
     client
 }
 
-/// The binary frame in which a MessagePack member gets `payload` (spec 2.9).
+/// The binary frame in which a MessagePack member gets `payload` (protocol 2.9).
 fn delivered(from: &str, payload: &[u8]) -> Vec<u8> {
     let hex: Vec<u8> = from.bytes().filter(|byte| *byte != b'-').collect();
     let id = hex.chunks(2).map(|two| {

@@ -12,7 +12,7 @@ use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tungstenite::protocol::{WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message};
 
-/// How long "nothing arrives" is watched (spec 14).
+/// How long "nothing arrives" is watched (protocol 14).
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// One thing that arrived. WebSocket pings are answered and not shown.

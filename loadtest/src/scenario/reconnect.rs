@@ -1,4 +1,4 @@
-//! Storms: a share of the players drop at the same moment and come back with their tokens (spec 8, D18 to D21).
+//! Storms: a share of the players drop at the same moment and come back with their tokens (protocol 8, D18 to D21).
 
 use super::gate::Gate;
 use super::load::{LOOK_NS, Outcome, Progress, Scenario};

@@ -1,4 +1,4 @@
-//! Spec 3.7: what a client provides, and how the others see it.
+//! Protocol 3.7: what a client provides, and how the others see it.
 
 use signal_fish_core::protocol::signal_fish::wire::{
     CONNECTION_INFO_BYTES_MAX, ClientMessage, ConnectionInfo, DEPTH_MAX,

@@ -1,4 +1,4 @@
-//! Spec 2.9 and D38.
+//! Protocol 2.9 and D38.
 
 use proptest::prelude::*;
 use rmp::encode;

@@ -1,4 +1,4 @@
-//! Spec 3.2, steps 2, 3 and 6, with lengths in Unicode scalar values (D7).
+//! Protocol 3.2, steps 2, 3 and 6, with lengths in Unicode scalar values (D7).
 
 use signal_fish_core::protocol::signal_fish::wire::{GameName, NameRules, PlayerName, RoomCode};
 

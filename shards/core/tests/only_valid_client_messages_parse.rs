@@ -1,4 +1,4 @@
-//! Spec 2.8 and 3, with D2: what is a client message, and what is answered `Invalid client message`.
+//! Protocol 2.8 and 3, with D2: what is a client message, and what is answered `Invalid client message`.
 
 use signal_fish_core::protocol::signal_fish::wire::{ClientMessage, DEPTH_MAX, GameDataFormat, RelayTransport};
 

@@ -1,4 +1,4 @@
-//! Spec 4: every server message, key by key, and back again.
+//! Protocol 4: every server message, key by key, and back again.
 
 use serde_json::value::RawValue;
 use signal_fish_core::protocol::signal_fish::wire::{

@@ -1,4 +1,4 @@
-//! Spec 8, D18 to D21, D37.
+//! Protocol 8, D18 to D21, D37.
 
 use serde_json::{Value, json};
 use signal_fish_core::admission::Limits;

@@ -1,4 +1,4 @@
-//! Relay of game data: text untouched (D2), MessagePack in both forms (spec 2.9, D38).
+//! Relay of game data: text untouched (D2), MessagePack in both forms (protocol 2.9, D38).
 
 use serde_json::{Value, json};
 use signal_fish_core::protocol::signal_fish::Settings;

@@ -1,4 +1,4 @@
-//! `Authenticate` with authentication on and off, and the SDK gate (spec 2.3 to 2.5, D3 to D5).
+//! `Authenticate` with authentication on and off, and the SDK gate (protocol 2.3 to 2.5, D3 to D5).
 
 use serde_json::{Value, json};
 use signal_fish_core::admission::{AppLimits, Limits};

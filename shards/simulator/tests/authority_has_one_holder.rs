@@ -1,4 +1,4 @@
-//! Spec 6, D6: exactly one answer per request, and everybody knows who holds it.
+//! Protocol 6, D6: exactly one answer per request, and everybody knows who holds it.
 
 use serde_json::{Value, json};
 use signal_fish_simulator::world::{self, World, authority, authority_changed, just, player_left};

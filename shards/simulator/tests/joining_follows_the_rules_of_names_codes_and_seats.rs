@@ -1,4 +1,4 @@
-//! JoinRoom: what is refused, with which reason, and in which order the members learn of a newcomer (spec 3.2, D5 to D7).
+//! JoinRoom: what is refused, with which reason, and in which order the members learn of a newcomer (protocol 3.2, D5 to D7).
 
 use serde_json::{Value, json};
 use signal_fish_core::protocol::signal_fish::Settings;

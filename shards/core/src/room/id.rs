@@ -45,7 +45,7 @@ macro_rules! id {
 }
 
 id! {
-    /// A player or spectator: the id of a connection for its whole life, kept across a reconnect (spec 2.1).
+    /// A player or spectator: the id of a connection for its whole life, kept across a reconnect (protocol 2.1).
     ///
     /// Parses hyphenated, simple, braced and urn forms in any case; always shown lower-case hyphenated.
     MemberId
