@@ -1,4 +1,4 @@
-//! The conformance scenarios of the protocol (spec section 14), as `decisions.md` settles them. Each function carries
+//! The conformance scenarios of the protocol (docs/protocol.md), as docs/decisions.md settles them. Each function carries
 //! the number of its scenario; `tests/scenarios.md` lists all of them and `list.rs` checks that list.
 
 #[path = "../harness/mod.rs"]
