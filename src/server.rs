@@ -137,7 +137,7 @@ impl Server {
             control_thread,
         };
         let (started, starts) = bounded(count);
-        let options = options(config, connections_max);
+        let options = options(config, connections_max, count);
         let settings = Arc::new(config.signal_fish_settings());
         let site = Arc::new(site::site(config, routes));
         for ((at, inbox), (listener, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
@@ -238,13 +238,16 @@ impl ServerHandle {
     }
 }
 
-fn options(config: &Config, connections_max: usize) -> Options {
+fn options(config: &Config, connections_max: usize, shards: usize) -> Options {
     Options {
         codec: ws::Limits {
             message_bytes_max: config.security.max_message_size,
             discard_bytes_max: DISCARD_BYTES_MAX,
         },
         outbound_bytes_max: config.websocket.max_outbound_bytes,
+        outbound_total_bytes_max: config.outbound_total_bytes() / shards.max(1),
+        messages_per_sec_max: config.websocket.max_messages_per_sec,
+        fanout_bytes_per_sec_max: config.websocket.max_fanout_bytes_per_sec,
         batching: config.websocket.enable_batching,
         message_timeout: config.websocket.message_timeout,
         ping_timeout: config.server.ping_timeout,

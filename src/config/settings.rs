@@ -3,6 +3,7 @@
 use super::sections::security::AppEntry;
 use super::typed::Config;
 use crate::host::limits::connections_by_open_files;
+use crate::host::memory;
 use signal_fish_core::admission::{AppLimits, Limits};
 use signal_fish_core::protocol::signal_fish::wire::NameRules;
 use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
@@ -87,6 +88,16 @@ impl Config {
     pub fn connections_max(&self) -> usize {
         match self.server.max_connections {
             0 => connections_by_open_files(self.shards_expected()),
+            max => max,
+        }
+    }
+
+    /// Bytes that may wait for all clients together: `websocket.max_outbound_total_bytes`, or a quarter of the memory that
+    /// this process may use.
+    #[must_use]
+    pub fn outbound_total_bytes(&self) -> usize {
+        match self.websocket.max_outbound_total_bytes {
+            0 => memory::available_bytes() / 4,
             max => max,
         }
     }

@@ -18,6 +18,6 @@ mod thread;
 mod warnings;
 
 pub use control::{AtControl, ToControl, control_channel};
-pub use listen::{BACKLOG, listen, listen_again};
+pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, listen, listen_again};
 pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
 pub use thread::{ShardThread, Surroundings};

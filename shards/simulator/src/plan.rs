@@ -25,19 +25,14 @@ pub fn open_limits() -> Limits {
 /// The documented defaults of connections, beside `settings`.
 #[must_use]
 pub fn options(settings: &Settings) -> Options {
+    let defaults = Options::default();
     Options {
         codec: ws::Limits {
             message_bytes_max: settings.max_message_size,
-            discard_bytes_max: 16 << 20,
+            ..defaults.codec
         },
-        outbound_bytes_max: 1 << 20,
-        batching: true,
-        head_timeout: Duration::from_secs(10),
-        keep_alive_timeout: Duration::from_secs(30),
-        message_timeout: Duration::from_secs(30),
-        ping_timeout: Duration::from_secs(30),
-        drain_timeout: Duration::from_secs(5),
         slots_max: 1_000_000,
+        ..defaults
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Ask {
     Authenticate {
         /// App.
         app: AppIndex,
+        /// Client address: one may take a share of what is left to the app.
+        ip: IpAddr,
     },
     /// Counts one attempt to join: JoinRoom with a code, JoinAsSpectator, a failed Reconnect.
     Join {

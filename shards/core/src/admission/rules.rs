@@ -68,7 +68,7 @@ impl Admission {
         self.now = self.now.max(now);
         let decided = match ask {
             Ask::Connect { ip } => self.connect(normalise(ip)).map(Verdict::Connected),
-            Ask::Authenticate { app } => self.authenticate(app).map(|()| Verdict::Admitted),
+            Ask::Authenticate { app, ip } => self.authenticate(app, normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::OpenRoom { ip, app, game } => self.open_room(normalise(ip), app, game).map(Verdict::RoomOpened),
@@ -131,12 +131,12 @@ impl Admission {
         Ok(Ticket { ip })
     }
 
-    fn authenticate(&mut self, app: AppIndex) -> Result<(), Refusal> {
+    fn authenticate(&mut self, app: AppIndex, ip: IpAddr) -> Result<(), Refusal> {
         let now = self.now;
         // An app that is not in the list may do nothing.
         let app = self.app(app).ok_or(Refusal::AuthenticationRate)?;
         if let Some(max) = app.limits.authentications_per_minute_max
-            && !app.authentications.count(now, max)
+            && !app.authentications.count(now, ip, max)
         {
             return Err(Refusal::AuthenticationRate);
         }

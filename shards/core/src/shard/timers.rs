@@ -29,7 +29,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Phase::Open(protocol) => {
                 let of_protocol = self.protocols.deadline(*protocol, slot);
                 if connection.paused {
-                    return of_protocol;
+                    let paid = connection.owes.then(|| connection.debts.paid_at(&self.prices));
+                    return [of_protocol, paid].into_iter().flatten().min();
                 }
                 let timeout = self.options.ping_timeout;
                 let silence_max = if connection.pinged { timeout } else { timeout / 2 };
@@ -89,9 +90,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if of_protocol.is_some_and(|deadline| deadline <= now) {
             return self.with_protocols(slot, |protocols, cx| protocols.due(protocol, cx));
         }
-        let Some(connection) = self.slots.get_mut(slot).filter(|connection| !connection.paused) else {
+        let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
+        if connection.paused {
+            if std::mem::take(&mut connection.owes) {
+                self.run_soon(slot);
+            }
+            return;
+        }
         if connection.readable || connection.has_unread() {
             // Read first, judge then: the server itself may have stood still.
             return self.wheel.arm(slot.index, now.saturating_add(LOOK_AGAIN));

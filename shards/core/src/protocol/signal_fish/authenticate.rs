@@ -39,7 +39,10 @@ impl SignalFish {
         if !self.settings.require_auth {
             self.introduce(cx, None, introduction);
         } else if let Some(&app) = self.apps.get(&*message.app_id) {
-            self.ask_leave(cx, Wish::Authenticate(app, introduction), Ask::Authenticate { app });
+            let Some(ip) = self.sessions.get(cx.slot).map(|session| session.ip) else {
+                return Ok(());
+            };
+            self.ask_leave(cx, Wish::Authenticate(app, introduction), Ask::Authenticate { app, ip });
         } else {
             let failure = Failure::new("InvalidAppId", ErrorCode::InvalidAppId);
             self.fail(cx, Wanted::App, failure);

@@ -22,10 +22,19 @@ pub struct Session {
     pub(super) ip: IpAddr,
     pub(super) dialect: Dialect,
     pub(super) app: Option<AppIndex>,
+    /// Until when it is refused without a question.
+    pub(super) refused: Option<Box<RefusedUntil>>,
     /// Set by the first successful `Authenticate`.
     pub(super) introduction: Option<Box<Introduction>>,
     /// Until when it must authenticate; `None` once it has, or if it need not.
     pub(super) authenticate_until: Option<Duration>,
+}
+
+/// Windows of its address that are used up, as far as it was told. A refused attempt costs less than an accepted one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RefusedUntil {
+    pub(super) joins: Duration,
+    pub(super) creations: Duration,
 }
 
 /// A session is a member of one room at most.
