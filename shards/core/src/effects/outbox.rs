@@ -7,7 +7,7 @@ use crate::slot::Slot;
 pub struct Outboxes {
     places: Vec<Outbox>,
     pool: Pool,
-    /// Slots with something to send that a flush has not seen, in the order in which it was produced.
+    /// Slots with output that no flush has seen, in the order in which it was produced.
     fresh: Vec<Slot>,
     /// Open slots that hold more than they may.
     over: Vec<Slot>,
@@ -20,7 +20,7 @@ pub struct Outboxes {
 struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
-    /// Bytes of the newest message, of which some may be sent.
+    /// Length of the newest message in bytes. A part of it may be sent already.
     newest: usize,
     generation: u32,
     /// Whether messages are taken.
@@ -188,7 +188,7 @@ impl Outboxes {
 }
 
 impl Outbox {
-    /// Something was appended: remembers that it is new, and whether it is too much.
+    /// Notes that something was appended, and whether the outbox is over its bound.
     fn note(&mut self, slot: Slot, bytes_max: usize, fresh: &mut Vec<Slot>, over: &mut Vec<Slot>) {
         if !self.fresh {
             self.fresh = true;
@@ -209,8 +209,8 @@ impl Outbox {
         if self.bytes.capacity() == 0 {
             self.bytes = pool.take();
         } else if self.sent > 0 && self.sent >= self.bytes.len() / 2 {
-            // A connection that is always behind would otherwise grow by what it has already sent. What moves is less
-            // than what was sent since the last move, so this costs no more than the sending copies anyway.
+            // Otherwise the outbox of a connection that is always behind would grow by what it has already sent. Fewer
+            // bytes are moved than were sent since the last move, so this costs less than the sends.
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
