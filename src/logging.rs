@@ -119,7 +119,7 @@ where
     }
 }
 
-/// The configured level, else `RUST_LOG`, else info. What `RUST_LOG` says wrongly is told, not obeyed.
+/// The configured level, else `RUST_LOG`, else info. A `RUST_LOG` that is not understood is reported and ignored.
 fn filter(level: Option<LogLevel>) -> (EnvFilter, Option<String>) {
     let of = |level: LevelFilter| EnvFilter::default().add_directive(level.into());
     if let Some(level) = level {

@@ -5,7 +5,7 @@ use crate::config::ClientIpHeader;
 use signal_fish_core::http::{self, Origins, Routes, Site, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
-/// What stands at which path.
+/// What is at which path.
 pub(crate) fn routes() -> Routes<Protocol> {
     Routes::new(vec![
         ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),

@@ -240,7 +240,7 @@ fn counts(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// What a server took, beside what the calls that it made take at the least.
+/// What a server took per delivery, beside the least that its calls cost.
 struct BesideFloor {
     sends_per_message: f64,
     receives_per_message: f64,
@@ -381,13 +381,14 @@ fn table(measure: &str, servers: &BTreeMap<String, Vec<Value>>) -> Table {
     }
 }
 
-/// What the generator says against itself and in how many rounds; `None`: nothing.
+/// The generator's first complaint about itself, and in how many rounds it complained; `None`: it never did.
 fn verdict(rounds: &[Value]) -> Option<(&str, usize)> {
     let mut said = rounds.iter().filter_map(said_of_itself);
     Some((said.next()?, said.count() + 1))
 }
 
-/// The first words of it are enough. A search also ends where the generator does.
+/// The first words of the generator's complaint about itself. A search also complains when the generator was what ended
+/// it.
 fn said_of_itself(report: &Value) -> Option<&str> {
     if let Some(said) = report.pointer("/generator/bottleneck").and_then(Value::as_str) {
         return said.split(':').next();

@@ -8,7 +8,7 @@ use super::typed::Config;
 use ipnet::IpNet;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_BYTES_MAX;
 
-/// A key that would protect something must not be set to on before its function exists (D31).
+/// A protection must not be switched on before it is built (D31).
 pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults) {
     for key in KEYS.iter().filter(|key| key.standing == Standing::NotBuilt) {
         let value = resolved.value(key.path);

@@ -40,9 +40,9 @@ pub(crate) struct ControlPlane {
     messages: AtControl<Message>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
-    /// Shards that have answers in their mailboxes and were not told.
+    /// Shards whose mailboxes hold answers that nobody rang for.
     answered: Vec<bool>,
-    /// How many answers that are, at most.
+    /// Answers since the last ring.
     unrung: u32,
 }
 

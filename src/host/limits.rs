@@ -7,7 +7,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 /// Files that the process needs besides those of clients: standard streams, logs, and room for connections that are
 /// being taken over or turned away.
 pub(crate) const FILES_PROCESS: u64 = 128;
-/// Files of one shard: three rings, their events, a listener.
+/// Files of one shard: three rings, their events, an epoll set, the descriptor that wakes the shard, a listener.
 pub(crate) const FILES_PER_SHARD: u64 = 16;
 /// More connections than this are never assumed, however high the limit is: queues are sized by it.
 const CONNECTIONS_ASSUMED_MAX: u64 = 1_000_000;

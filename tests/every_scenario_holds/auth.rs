@@ -1,3 +1,5 @@
+//! Scenarios of authentication and the SDK gate (protocol 2.3 to 2.5).
+
 use super::harness::{Client, Server};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, Weak};

@@ -1,3 +1,5 @@
+//! Scenarios of HTTP (protocol 1).
+
 use super::harness::{Client, Server};
 use super::server;
 use crate::harness::raw::{self, Answer};

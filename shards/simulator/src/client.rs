@@ -53,7 +53,7 @@ pub struct Client {
     pub answers_pings: bool,
     /// Whether it sends frames behind its request without waiting for the answer.
     pub hurries: bool,
-    /// Whether it answers a close frame and ends; who does not keeps the server waiting.
+    /// Whether it answers a close frame and ends. A client that does not keeps the server waiting.
     pub closes_politely: bool,
     /// From the last snapshot of a room.
     pub player_id: String,

@@ -36,7 +36,7 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// As many shards, with the documented settings and limits that stop nobody.
+    /// `count` shards with the documented settings and limits that stop nobody.
     #[must_use]
     pub fn new(count: u16) -> Self {
         let mut random = Sequence::new(1);
@@ -202,8 +202,8 @@ impl Shards {
             .expect("one of so many codes belongs to every shard")
     }
 
-    /// Fills a room with as many players on shard 0. With `message_pack` every second one, the first included, takes game
-    /// data as MessagePack.
+    /// Fills a room on shard 0 with `members` players. With `message_pack` every second one, the first included, takes
+    /// game data as MessagePack.
     ///
     /// # Panics
     /// If one of them does not get in.

@@ -547,14 +547,14 @@ impl World {
         assert_eq!(Value::Array(self.take(id)), messages);
     }
 
-    /// Whatever anybody got so far is no news.
+    /// Forgets what everybody got so far.
     pub fn skip(&mut self) {
         self.clients.iter_mut().for_each(Client::skip);
     }
 
     // What many scripts do.
 
-    /// Joins, or creates under a generated code when `code` is empty.
+    /// Joins a room, or creates one with a generated code if `code` is empty.
     pub fn join(&mut self, id: Id, code: &str, name: &str, max_players: u8) {
         self.send(id, join(code, name, max_players));
     }
@@ -636,7 +636,7 @@ impl World {
     }
 }
 
-/// A message as JSON; what is none shows as an object with one key.
+/// A message as JSON. Anything else that a client got shows as an object with one key.
 fn shown(got: Got) -> Value {
     match got {
         Got::Text(text) => serde_json::from_str(&text).expect("text of the server is JSON"),

@@ -1,4 +1,4 @@
-//! Protocol 8, D18 to D21, D37.
+//! Reconnection: tokens, windows, replay, takeover (protocol 8, D18 to D21, D37).
 
 use serde_json::{Value, json};
 use signal_fish_core::admission::Limits;
@@ -364,7 +364,7 @@ fn what_was_missed_comes_as_json_and_only_from_the_drop_on() {
         back["data"]["missed_events"],
         json!([{"type": "GameData", "data": {"from_player": b, "data": [1, 2, 3]}}])
     );
-    // The other one missed more: that the second dropped, too, and came back.
+    // The other one missed more: the second player's drop and return.
     let other = world.connect();
     world.reconnect(other, room[0]);
     let back = world.take_one(other);

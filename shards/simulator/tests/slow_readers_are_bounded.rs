@@ -1,4 +1,5 @@
-//! What waits for a client is bounded; who reads at last gets everything or a close frame that says why not (D26).
+//! What waits for a client is bounded; a client that reads late gets everything, or a close frame that says why not
+//! (D26).
 
 use serde_json::json;
 use signal_fish_simulator::Line;

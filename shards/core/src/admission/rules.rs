@@ -1,3 +1,5 @@
+//! The counts, and the rules by which asks are granted or refused.
+
 use super::attempts::{Attempts, Kind, WINDOWS_MAX};
 use super::authentications::Authentications;
 use super::client_address::normalise;
@@ -20,7 +22,7 @@ pub const ROOMS_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Admission {
     limits: Limits,
-    /// The latest time that a caller named; time does not go back here even if it did there.
+    /// The latest time that a caller passed. It never goes back, even if a caller's time does.
     now: Duration,
     connections: Counts<IpAddr>,
     games: Counts<(Option<AppIndex>, Box<str>)>,
@@ -62,7 +64,7 @@ impl Admission {
 
     /// Answers an ask. `now` is monotonic time.
     ///
-    /// What a verdict grants is counted from here on, whether or not the verdict finds its asker alive: the ticket or
+    /// What a verdict grants counts from now on, even if the asker is gone when the verdict arrives. The ticket or
     /// permit in it has to come back through [`Admission::give_back`].
     pub fn decide(&mut self, now: Duration, ask: Ask) -> Verdict {
         self.now = self.now.max(now);
@@ -208,7 +210,7 @@ impl Admission {
     }
 }
 
-/// How many live things there are of each key, and in all. A key of which there is nothing has no entry.
+/// Counts by key, and their sum. A key with a count of 0 has no entry.
 #[derive(Debug)]
 struct Counts<K> {
     by_key: HashMap<K, usize, RandomState>,
@@ -233,7 +235,7 @@ impl<K: Hash + Eq> Counts<K> {
     }
 
     fn remove(&mut self, key: K) {
-        // Nothing else can come back than what was granted here; a value of another `Admission` is ignored.
+        // Only what was granted here can come back. A value of another `Admission` is ignored.
         if let Entry::Occupied(mut entry) = self.by_key.entry(key) {
             *entry.get_mut() -= 1;
             self.total -= 1;

@@ -9,7 +9,7 @@ use crate::ws::frame_length;
 pub struct Outboxes {
     places: Vec<Outbox>,
     pool: Pool,
-    /// Slots with something to send that a flush has not seen, in the order in which it was produced.
+    /// Slots with output that no flush has seen, in the order in which it was produced.
     fresh: Vec<Slot>,
     /// Open slots that hold more than they may.
     over: Vec<Slot>,
@@ -40,7 +40,7 @@ struct Outbox {
     sent: usize,
     /// Bytes at the front that are no whole frames: an HTTP answer, or the end of a frame that is partly sent.
     unframed: usize,
-    /// Bytes of the newest message, of which some may be sent.
+    /// Length of the newest message in bytes. A part of it may be sent already.
     newest: usize,
     generation: u32,
     /// Whether messages are taken.
@@ -335,8 +335,8 @@ impl Outbox {
         if self.bytes.capacity() == 0 {
             self.bytes = pool.take();
         } else if self.sent > 0 && self.sent >= self.bytes.len() / 2 {
-            // A connection that is always behind would otherwise grow by what it has already sent. What moves is less
-            // than what was sent since the last move, so this costs no more than the sending copies anyway.
+            // Otherwise the outbox of a connection that is always behind would grow by what it has already sent. Fewer
+            // bytes are moved than were sent since the last move, so this costs less than the sends.
             self.unframed = self.frame_end() - self.sent;
             self.bytes.drain(..self.sent);
             self.sent = 0;

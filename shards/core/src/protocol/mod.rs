@@ -49,7 +49,8 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    /// The shard of the room that the URL names, if it names one and the protocol takes it as more than a wish.
+    /// The shard on which the connection should begin: the owner of the room that the URL names. `None` if it names
+    /// none, or if the protocol does not heed it.
     #[must_use]
     pub fn home(&self, protocol: Protocol, opening: &Opening) -> Option<ShardIndex> {
         match protocol {

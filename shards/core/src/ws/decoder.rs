@@ -27,7 +27,7 @@ pub struct Decoder {
 enum Position {
     Header(PartialHeader),
     Payload(Frame),
-    /// Behind a close frame, where nothing counts.
+    /// Behind a close frame: what follows is ignored.
     Closed,
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn request(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
 }
 
-/// How a connection stands when all bytes were read.
+/// The state of a connection when all bytes were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
     Idle,

@@ -7,12 +7,13 @@ use crate::room::{Dialect, RoomHandle};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A connected client. It travels as it is; a session that travels is a member of no room.
+/// A connected client. The value moves with its connection from shard to shard; while it moves it is a member of no
+/// room.
 #[derive(Debug)]
 pub struct Session {
     /// Generation of its slot.
     pub(super) generation: u32,
-    /// Messages that were no valid protocol, since the last one that was (D41).
+    /// Invalid messages since the last valid one (D41).
     pub(super) invalid_in_a_row: u32,
     /// What it waits for. While this is set, none of its messages is delivered.
     pub(super) pending: Option<Box<Pending>>,
