@@ -1,6 +1,6 @@
 //! Our server's figures beside those of its rivals, and the bounds that they have to keep.
 
-use super::{
+use super::figures::{
     BesideFloor, CPU_EACH, Column, OURS, Reports, Table, asked_per_s, column, figure, microseconds, verdict, worst,
 };
 use crate::report::text::{bytes, milliseconds, rounded};
