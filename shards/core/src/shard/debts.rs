@@ -52,8 +52,8 @@ impl Prices {
 
 /// What `bytes` cost at `per_second`.
 fn price(bytes: u64, per_second: u64) -> u64 {
-    let seconds = u128::from(bytes) * u128::from(SECOND) / u128::from(per_second.max(1));
-    u64::try_from(seconds).unwrap_or(u64::MAX)
+    // A message that does not fit is one of 18 GB.
+    bytes.saturating_mul(SECOND) / per_second.max(1)
 }
 
 impl Debts {
@@ -71,8 +71,17 @@ impl Debts {
         }
     }
 
+    /// Whether the sender is read at `now`.
+    pub(super) fn are_paid(&self, now: Duration, prices: &Prices) -> bool {
+        self.paid_at_nanos(prices) <= nanos(now)
+    }
+
     /// From when on the sender is read again.
     pub(super) fn paid_at(&self, prices: &Prices) -> Duration {
+        Duration::from_nanos(self.paid_at_nanos(prices))
+    }
+
+    fn paid_at_nanos(&self, prices: &Prices) -> u64 {
         /// A second of messages, a tenth of a second of bytes.
         const BURSTS: (u64, u64) = (SECOND, SECOND / 10);
         let at = [
@@ -80,12 +89,14 @@ impl Debts {
             self.fanout.saturating_sub(BURSTS.1),
             self.recipient.saturating_sub(prices.recipient_burst),
         ];
-        Duration::from_nanos(at.into_iter().max().unwrap_or_default())
+        at.into_iter().max().unwrap_or_default()
     }
 }
 
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    time.as_secs()
+        .saturating_mul(SECOND)
+        .saturating_add(u64::from(time.subsec_nanos()))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.pause(now);
-            connection.owes = connection.debts.paid_at(&self.prices) > now;
+            connection.owes = !connection.debts.are_paid(now, &self.prices);
             if connection.owes {
                 self.counters.senders_paused += 1;
                 self.arm(slot);
@@ -96,7 +96,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return false;
         };
         matches!(connection.phase, Phase::Open(_))
-            && connection.debts.paid_at(&self.prices) <= self.now.monotonic
+            && connection.debts.are_paid(self.now.monotonic, &self.prices)
             && !self.protocols.waits(protocol, slot)
     }
 
