@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::control::{ControlPlane, Message, Totals};
+use crate::host::limits::ticketless_per_shard;
 use crate::site;
 use crossbeam_channel::bounded;
 use rand::rngs::{StdRng, SysRng};
@@ -252,6 +253,7 @@ fn options(config: &Config, connections_max: usize, shards: usize) -> Options {
         message_timeout: config.websocket.message_timeout,
         ping_timeout: config.server.ping_timeout,
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
+        ticketless_max: ticketless_per_shard(shards),
         slots_max: connections_max + SLOTS_SPARE,
         ..Options::default()
     }

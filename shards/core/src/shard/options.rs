@@ -30,6 +30,9 @@ pub struct Options {
     pub ping_timeout: Duration,
     /// `server.drain_timeout_secs` (D35).
     pub drain_timeout: Duration,
+    /// Connections without a ticket: half of them refused ones that are told why, half of them idle ones that are kept alive
+    /// (D43).
+    pub ticketless_max: usize,
     /// Connections of one shard, in whatever phase.
     pub slots_max: usize,
 }
@@ -52,6 +55,7 @@ impl Default for Options {
             message_timeout: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(5),
+            ticketless_max: 128,
             slots_max: 1024,
         }
     }

@@ -104,9 +104,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             mut random,
         } = plan;
         let hashing = draw_hashing(&mut *random);
-        /// Heads of connections without a ticket (D43).
-        const REFUSED_HEADS_MAX: usize = 64;
         let eighth = (options.slots_max / 8).max(1);
+        let ticketless = (options.ticketless_max / 2).max(1);
         Self {
             index,
             now: Now::default(),
@@ -130,9 +129,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             buffer: vec![0; BUFFER_BYTES],
             fired: Vec::new(),
             refused: RefusedAddresses::new(hashing),
-            refused_heads: Yielding::new(REFUSED_HEADS_MAX),
+            refused_heads: Yielding::new(ticketless),
             proxy_heads: Yielding::new(eighth),
-            idle_heads: Yielding::new(eighth),
+            idle_heads: Yielding::new(ticketless),
             newcomers: true,
             accepting: true,
             accept_again_at: None,
