@@ -24,6 +24,7 @@ pub(crate) fn site(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> 
     Site {
         routes,
         origins: Origins::parse(&config.security.cors_origins),
-        trusted_proxies: TrustedProxies::new(config.security.trusted_proxies.clone(), header),
+        trusted_proxies: TrustedProxies::new(config.security.trusted_proxies.clone(), header)
+            .with_proxy_protocol(config.security.proxy_protocol),
     }
 }

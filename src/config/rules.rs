@@ -46,6 +46,13 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             format!("expected at most protocol.max_players_limit, which is {limit}"),
         );
     }
+    if config.security.proxy_protocol && config.security.trusted_proxies.is_empty() {
+        fault(
+            "security.proxy_protocol",
+            Some("true".to_owned()),
+            "expected false, or the proxies in security.trusted_proxies: nobody else may name a client".to_owned(),
+        );
+    }
     let needed = outbound_bytes_needed(config);
     if needed.sum() > config.websocket.max_outbound_bytes {
         fault(

@@ -78,6 +78,13 @@ impl Client {
         Self::new(Stage::Asking(false), Vec::new())
     }
 
+    /// The same client, which sends these bytes before anything else.
+    #[must_use]
+    pub fn behind(mut self, bytes: &[u8]) -> Self {
+        self.outgoing.splice(..0, bytes.iter().copied());
+        self
+    }
+
     fn new(stage: Stage, outgoing: Vec<u8>) -> Self {
         Self {
             stage,

@@ -36,9 +36,9 @@ pub fn options(settings: &Settings) -> Options {
     }
 }
 
-/// The paths of a server.
+/// The paths of a server behind these proxies.
 #[must_use]
-pub fn site() -> Site<Protocol> {
+pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
     Site {
         routes: Routes::new(vec![
             ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
@@ -47,6 +47,6 @@ pub fn site() -> Site<Protocol> {
             ("/readyz", Target::Ready),
         ]),
         origins: Origins::Any,
-        trusted_proxies: TrustedProxies::default(),
+        trusted_proxies,
     }
 }

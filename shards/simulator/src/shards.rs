@@ -8,6 +8,7 @@ use crate::sink::{Directory, Letters, SinkPost, SinkSocket, SinkSockets};
 use crate::sockets::LOCALHOST;
 use signal_fish_core::admission::Admission;
 use signal_fish_core::entry::{Routing, draw_hashing};
+use signal_fish_core::http::TrustedProxies;
 use signal_fish_core::protocol::signal_fish::wire::{GameName, RoomCode};
 use signal_fish_core::protocol::signal_fish::{Settings, room};
 
@@ -43,7 +44,7 @@ impl Shards {
         let routing = Routing::new(count, &mut random);
         let hashing = draw_hashing(&mut random);
         let settings = Arc::new(Settings::default());
-        let site = Arc::new(site());
+        let site = Arc::new(site(TrustedProxies::default()));
         let directory = Directory::default();
         let letters = Rc::new(RefCell::new(Letters::default()));
         letters

@@ -12,6 +12,7 @@ use crate::sockets::{LOCALHOST, SimulatedSockets};
 use serde_json::{Value, json};
 use signal_fish_core::admission::{Admission, Ask, Limits};
 use signal_fish_core::entry::{Routing, draw_hashing};
+use signal_fish_core::http::TrustedProxies;
 use signal_fish_core::protocol::signal_fish::{Settings, SignalFish};
 use signal_fish_core::shard::{Mail, Next, Options, Plan, Report, Request, Shard};
 use signal_fish_core::ws::Kind;
@@ -46,6 +47,8 @@ pub struct Design {
     pub limits: Limits,
     /// What an operator sets about connections.
     pub options: Options,
+    /// Who is believed about its clients.
+    pub trusted_proxies: TrustedProxies,
     /// What new connections do with bytes.
     pub line: Line,
 }
@@ -61,6 +64,7 @@ impl Design {
             options: options(&settings),
             settings,
             limits: open_limits(),
+            trusted_proxies: TrustedProxies::default(),
             line: Line::default(),
         }
     }
@@ -155,7 +159,7 @@ impl World {
         let network = Rc::new(RefCell::new(Network::new(shards, Sequence::stream(seed, 2))));
         let mailroom = Rc::new(RefCell::new(Mailroom::new(shards, Sequence::stream(seed, 3))));
         let settings = Arc::new(design.settings);
-        let site = Arc::new(site());
+        let site = Arc::new(site(design.trusted_proxies));
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {

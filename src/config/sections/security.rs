@@ -50,6 +50,13 @@ section! {
                  what a client wrote there.",
             );
 
+        /// Whether every connection of a trusted proxy begins with a PROXY protocol header, version 1 or 2, that names the
+        /// client.
+        pub proxy_protocol: bool = key("security.proxy_protocol", Bool, false).weigh(
+            "On refuses what else comes from these addresses, health checks included: the proxy must send the header on \
+             every connection. Only trusted proxies may send it. Needs `security.trusted_proxies`.",
+        );
+
         /// Connections of one client address (of one /64 with IPv6).
         pub max_connections_per_ip: usize = key("security.max_connections_per_ip", Integer(0, MANY), 10)
             .unit("connections")

@@ -65,7 +65,7 @@ pub(super) enum Asker {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) conversation: Conversation,
-    /// Address of the other end of the TCP connection.
+    /// Address of the other end of the TCP connection, or of the client that its PROXY protocol header named.
     pub(super) peer: IpAddr,
     pub(super) standing: Standing,
     /// When the request has to be complete, or the idle connection is closed.
