@@ -232,6 +232,20 @@ fn a_proxy_may_ask_for_itself() {
     }
 }
 
+/// Without the switch a trusted proxy is believed about its HTTP header alone.
+#[test]
+fn without_the_switch_proxies_send_no_header() {
+    let mut design = design(1, 1);
+    design.trusted_proxies = design.trusted_proxies.with_proxy_protocol(false);
+    let mut world = World::build(design);
+    let get = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n";
+    let id = send(&mut world, PROXY, get);
+    assert_eq!(world.take_all(id), answer(200, "OK"));
+    let [line, _] = headers("198.51.100.7");
+    let id = send(&mut world, PROXY, &[&line[..], get].concat());
+    assert_eq!(world.take_all(id), answer(400, UNEXPECTED));
+}
+
 /// Byte by byte, with everything sent at once, on any shard: the session is the client's.
 #[test]
 fn a_session_begins_behind_the_header_however_it_arrives() {
@@ -263,10 +277,13 @@ fn a_server_that_drains_still_reads_the_header() {
     let stays = connect(&mut world, "198.51.100.8");
     world.clients[stays].closes_politely = false;
     world.drain();
+    // Nobody is asked any more, so nothing waits for a verdict.
+    world.hold_verdicts = true;
     world.clients[half].write(&line[9..]);
     world.clients[half].write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
     world.settle();
     assert_eq!(world.take_all(half), answer(200, "OK"));
+    world.hold_verdicts = false;
     world.advance(Duration::from_secs(10));
     world.assert_nothing_left();
 }
