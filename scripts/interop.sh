@@ -30,6 +30,8 @@ if [[ ! -x $scratch/venv/bin/python ]] || ! "$scratch/venv/bin/python" -c 'impor
 fi
 
 printf '{"logging": {"enable_file_logging": false}}\n' >"$scratch/server.json"
+# The log of the last run names another port.
+: >"$scratch/server.log"
 "$binary" --config "$scratch/server.json" --port 0 --bind 127.0.0.1 >"$scratch/server.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT

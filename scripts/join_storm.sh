@@ -71,17 +71,17 @@ for ((run = 1; run <= runs; run++)); do
         echo "only $((run - 1)) of $runs runs began within $time s" >&2
         exit 1
     fi
-    "$binary" --config "$work/config.json" --bind 127.0.0.1 --port 0 >"$work/log" 2>&1 &
+    "$binary" --config "$work/config.json" --bind 127.0.0.1 --port 0 >"$work/$run.log" 2>&1 &
     server=$!
     address=
     for _ in {1..300}; do
-        address=$(grep -o -m 1 'listening on 127\.0\.0\.1:[0-9]*' "$work/log" | cut -d ' ' -f 3) && break
+        address=$(grep -o -m 1 'listening on 127\.0\.0\.1:[0-9]*' "$work/$run.log" 2>/dev/null | cut -d ' ' -f 3) && break
         sleep 0.1
     done
-    [[ -n $address ]] || { cat "$work/log" >&2; exit 1; }
+    [[ -n $address ]] || { cat "$work/$run.log" >&2; exit 1; }
     # Whatever is stuck ends by itself, after half a minute, and is then counted as failed.
     timeout 120 "$release/signal-fish-loadtest" lobby --fill-only --url "ws://$address/v2/ws" --sessions "$rooms" \
-        --at-once "$rooms" --players 8 --json "$work/$run.json" >"$work/load" 2>&1 || { cat "$work/load" >&2; exit 1; }
+        --at-once "$rooms" --players 8 --json "$work/$run.json" >"$work/load" 2>&1 || { cat "$work/load" "$work/$run.log" >&2; exit 1; }
     kill "$server"
     wait "$server"
     server=
