@@ -378,13 +378,18 @@ impl World {
         deadlines.chain(self.mailroom.borrow().next_due()).min()
     }
 
-    /// Tells every shard to drain.
+    /// Tells every shard to drain, and lets everything settle.
     pub fn drain(&mut self) {
+        self.order_drain();
+        self.settle();
+    }
+
+    /// Tells every shard to drain. Nobody has read it yet.
+    pub fn order_drain(&mut self) {
         for shard in 0..self.runners.len() {
             let shard = ShardIndex(u16::try_from(shard).expect("shards are few"));
             self.mailroom().mail_from_control(shard, Mail::Drain);
         }
-        self.settle();
     }
 
     /// Answers the oldest question that is held, if there is one.
@@ -418,8 +423,8 @@ impl World {
         self.check();
     }
 
-    /// One step of everybody. Returns whether anything happened.
-    fn round(&mut self) -> bool {
+    /// One step of everybody: a shard has at most one turn in it. Returns whether anything happened.
+    pub fn round(&mut self) -> bool {
         let mut busy = self.write();
         busy |= self.network().arrive();
         for shard in 0..self.runners.len() {

@@ -90,12 +90,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
     }
 
-    /// Whether messages of this connection may be delivered.
+    /// Whether messages of this connection may be delivered. During a drain the session has ended, and what comes until
+    /// the connection is closed stays where it is.
     fn goes_on(&self, slot: Slot, protocol: Protocol) -> bool {
         let Some(connection) = self.slots.get(slot) else {
             return false;
         };
         matches!(connection.phase, Phase::Open(_))
+            && !self.is_draining()
             && connection.debts.are_paid(self.now.monotonic, &self.prices)
             && !self.protocols.waits(protocol, slot)
     }

@@ -85,6 +85,8 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) mail_left: bool,
     /// The server shuts down: when the last connections are ended.
     pub(super) drain_deadline: Option<Duration>,
+    /// Places that the drain has gone through; `None` when it has been at all of them, or there is none.
+    pub(super) drained: Option<u32>,
     pub(super) has_ended: bool,
     /// When the next report is sent; `None` while nothing has happened since the last one.
     pub(super) report_at: Option<Duration>,
@@ -137,6 +139,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             accept_again_at: None,
             mail_left: true,
             drain_deadline: None,
+            drained: None,
             has_ended: false,
             report_at: None,
             counters: Counters::default(),

@@ -85,6 +85,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     fn open_due(&mut self, slot: Slot, protocol: Protocol) {
+        if self.is_draining() {
+            // Its turn to be closed would have come anyway.
+            return self.close_for_drain(slot);
+        }
         let now = self.now.monotonic;
         let of_protocol = self.protocols.deadline(protocol, slot);
         if of_protocol.is_some_and(|deadline| deadline <= now) {
