@@ -441,6 +441,11 @@ impl Network {
         Received::Bytes(count)
     }
 
+    /// Whatever has arrived is thrown away.
+    pub(crate) fn discard(&mut self, id: ConnectionId) {
+        self.connections[id].arrived.clear();
+    }
+
     pub(crate) fn send(&mut self, id: ConnectionId, bytes: &[u8]) -> Sent {
         let connection = &mut self.connections[id];
         if connection.lost || connection.fails_sends {
