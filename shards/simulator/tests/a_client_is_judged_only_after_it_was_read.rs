@@ -288,7 +288,10 @@ fn a_backlog_is_read_before_its_message_is_judged() {
     write(&mut world, id, &frame[100..]);
     world.expect(
         id,
-        json!([error("Binary payloads are disabled for this connection", "INVALID_INPUT")]),
+        json!([error(
+            "Binary payloads are disabled for this connection",
+            "INVALID_INPUT"
+        )]),
     );
     assert!(world.is_connected(id));
 }

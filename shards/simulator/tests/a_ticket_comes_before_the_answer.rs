@@ -139,9 +139,16 @@ fn a_slot_stays_taken_until_the_verdict_is_back() {
 fn who_gets_none_is_told_in_the_way_it_asks() {
     let mut world = world(0);
     let upgrading = admit(&mut world, LOCALHOST, &upgrade("", ""));
-    assert!(matches!(world.clients[upgrading].got[..], [Got::Text(_), Got::Closed(1008, _)]));
+    assert!(matches!(
+        world.clients[upgrading].got[..],
+        [Got::Text(_), Got::Closed(1008, _)]
+    ));
     world.expect(upgrading, told_and_closed());
-    for request in [HEALTH, "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", "GET /v2/ws HTTP/1.1\r\nHost: a\r\n\r\n"] {
+    for request in [
+        HEALTH,
+        "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /v2/ws HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
         let plain = admit(&mut world, LOCALHOST, request);
         world.expect(plain, json!([{"answer": 429}]));
         assert!(world.clients[plain].is_over(), "it does not stay");
@@ -178,7 +185,11 @@ fn of_those_who_get_none_the_oldest_gives_way() {
     write(&mut world, ids[99], ": a\r\n\r\n");
     world.expect(ids[99], json!([{"answer": 429}]));
     world.advance(Duration::from_secs(13));
-    assert_eq!(world.report(0).connections, 0, "whoever stays gets ten seconds as everybody else");
+    assert_eq!(
+        world.report(0).connections,
+        0,
+        "whoever stays gets ten seconds as everybody else"
+    );
     finish(world);
 }
 
@@ -327,7 +338,10 @@ fn one_connection_of_a_proxy_is_counted_once_however_often_it_asks() {
 #[test]
 fn every_ticket_returns_whenever_its_connection_ends() {
     for step in 0..7 {
-        let mut world = World::build(Design { shards: 2, ..design(1_000, 64) });
+        let mut world = World::build(Design {
+            shards: 2,
+            ..design(1_000, 64)
+        });
         let ids: Vec<Id> = (0..6_u16)
             .map(|number| {
                 let requests = [HEALTH, &upgrade("", "")].concat();

@@ -140,7 +140,11 @@ fn newcomers_are_turned_away_and_probes_are_answered() {
     }
     let id = admit(&mut world, &upgrade("", ""));
     world.expect(id, answers(&[503]));
-    assert_eq!(world.report(0).counters.asks, 1, "nobody is asked about who cannot stay");
+    assert_eq!(
+        world.report(0).counters.asks,
+        1,
+        "nobody is asked about who cannot stay"
+    );
     millis(&mut world, 5_100);
     assert!(world.has_ended(0));
     world.assert_nothing_left();
@@ -208,7 +212,12 @@ fn who_does_not_go_does_not_hold_up_the_end() {
     }
     assert!(world.has_ended(0));
     assert!(world.clients[slow].is_over() || world.shard_of(slow).is_none());
-    assert!(world.clients[slow].got.iter().all(|got| matches!(got, Got::Answer(503, _))));
+    assert!(
+        world.clients[slow]
+            .got
+            .iter()
+            .all(|got| matches!(got, Got::Answer(503, _)))
+    );
     assert_eq!(world.network().open(), 0);
     world.assert_nothing_left();
 }

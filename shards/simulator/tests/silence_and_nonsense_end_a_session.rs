@@ -96,7 +96,8 @@ type Sends = fn(&mut World, Id);
 
 #[test]
 fn every_kind_of_nonsense_counts_and_only_a_valid_message_makes_up_for_it() {
-    let authenticate = |format: &str| json!({"type": "Authenticate", "data": {"app_id": "x", "game_data_format": format}});
+    let authenticate =
+        |format: &str| json!({"type": "Authenticate", "data": {"app_id": "x", "game_data_format": format}});
     let text: [(&str, Sends); 9] = [
         ("no JSON", |world, id| world.send_text(id, "{")),
         ("no message", |world, id| world.send_text(id, r#"{"type":"Nope"}"#)),
@@ -105,7 +106,10 @@ fn every_kind_of_nonsense_counts_and_only_a_valid_message_makes_up_for_it() {
             world.send(id, json!({"type": "JoinRoom", "data": {"game_name": 1}}));
         }),
         ("connection info that is none", |world, id| {
-            world.send(id, json!({"type": "ProvideConnectionInfo", "data": {"connection_info": {"type": "nope"}}}));
+            world.send(
+                id,
+                json!({"type": "ProvideConnectionInfo", "data": {"connection_info": {"type": "nope"}}}),
+            );
         }),
         ("connection info that is too long", |world, id| {
             let host = "h".repeat(5_000);
@@ -116,7 +120,9 @@ fn every_kind_of_nonsense_counts_and_only_a_valid_message_makes_up_for_it() {
             let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
             world.send_text(id, &format!(r#"{{"type":"GameData","data":{{"data":{deep}}}}}"#));
         }),
-        ("text that is too large", |world, id| world.oversize(id, Kind::Text, 70_000)),
+        ("text that is too large", |world, id| {
+            world.oversize(id, Kind::Text, 70_000)
+        }),
         ("an introduction that is too long", |world, id| {
             let data = json!({"app_id": "x", "sdk_version": "1".repeat(129)});
             world.send(id, json!({"type": "Authenticate", "data": data}));
@@ -127,10 +133,16 @@ fn every_kind_of_nonsense_counts_and_only_a_valid_message_makes_up_for_it() {
         ("much binary", |world, id| world.oversize(id, Kind::Binary, 70_000)),
     ];
     let packed: [(&str, Sends); 4] = [
-        ("MessagePack that is too deep", |world, id| world.send_binary(id, &[0x91; 300])),
+        ("MessagePack that is too deep", |world, id| {
+            world.send_binary(id, &[0x91; 300])
+        }),
         ("MessagePack that is none", |world, id| world.send_binary(id, &[0xc1])),
-        ("MessagePack that JSON cannot say", |world, id| world.send_binary(id, &[0xd4, 1, 0])),
-        ("MessagePack that is too large", |world, id| world.oversize(id, Kind::Binary, 70_000)),
+        ("MessagePack that JSON cannot say", |world, id| {
+            world.send_binary(id, &[0xd4, 1, 0])
+        }),
+        ("MessagePack that is too large", |world, id| {
+            world.oversize(id, Kind::Binary, 70_000)
+        }),
     ];
     let json = text.iter().chain(&json_only).map(|kind| (kind, None));
     let packed = packed.iter().map(|kind| (kind, Some("message_pack")));
@@ -158,7 +170,11 @@ fn every_kind_of_nonsense_counts_and_only_a_valid_message_makes_up_for_it() {
         world.skip();
         sends(&mut world, a);
         let told = error("Too many invalid messages", "INVALID_INPUT");
-        assert_eq!(world.take(a), [told, json!({"closed": "too many invalid messages"})], "{what}");
+        assert_eq!(
+            world.take(a),
+            [told, json!({"closed": "too many invalid messages"})],
+            "{what}"
+        );
         let counters = world.signal_fish(0).counters();
         assert_eq!((counters.invalid_messages, counters.closed_invalid), (7, 1), "{what}");
     }

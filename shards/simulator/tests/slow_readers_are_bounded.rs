@@ -1,8 +1,8 @@
 //! What waits for a client is bounded; who reads at last gets everything or a close frame that says why not (D26).
 
 use serde_json::json;
-use signal_fish_simulator::{Line, masked_ping};
 use signal_fish_simulator::world::{Design, Got, Id, World, player_left, say};
+use signal_fish_simulator::{Line, masked_ping};
 use std::time::Duration;
 
 const OUTBOUND_BYTES_MAX: usize = 10_000;
@@ -113,7 +113,11 @@ fn one_message_of_any_size_waits_for_who_had_read_everything() {
     assert_eq!(world.report(0).counters.closed_slow, 1);
     read_again(&mut world, b);
     let got = world.take_all(b);
-    assert!(matches!(&got[..], [Got::Text(_), Got::Text(_), Got::Closed(1013, _)]), "{}", got.len());
+    assert!(
+        matches!(&got[..], [Got::Text(_), Got::Text(_), Got::Closed(1013, _)]),
+        "{}",
+        got.len()
+    );
     let (mut world, [a, b]) = room();
     world.send(a, say(json!("x".repeat(5 * OUTBOUND_BYTES_MAX))));
     read_again(&mut world, b);
@@ -147,7 +151,12 @@ fn the_others_of_the_room_are_told_and_hear_everything() {
     assert!(numbers.map(|message| message["data"]["data"][0].clone()).eq(0..200));
     for gone in gone {
         assert!(heard.contains(&player_left(&gone)));
-        assert!(world.clients[room[0]].got.iter().any(|got| matches!(got, Got::Text(text) if text.contains(&gone))));
+        assert!(
+            world.clients[room[0]]
+                .got
+                .iter()
+                .any(|got| matches!(got, Got::Text(text) if text.contains(&gone)))
+        );
     }
     assert_eq!(world.signal_fish(0).gauges().players, 2);
 }

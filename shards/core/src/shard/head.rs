@@ -97,7 +97,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn request_begins(&mut self, slot: Slot, peer: IpAddr) {
         self.arm(slot);
         let Some((asked, head)) = self.head(slot) else { return };
-        let (is_first, has_ticket) = (head.conversation.answered() == 0, !matches!(head.standing, Standing::Unknown));
+        let (is_first, has_ticket) = (
+            head.conversation.answered() == 0,
+            !matches!(head.standing, Standing::Unknown),
+        );
         if asked || has_ticket || self.is_draining() {
             return;
         }

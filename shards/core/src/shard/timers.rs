@@ -25,7 +25,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let connection = self.slots.get(slot)?;
         match &connection.phase {
             // A request that is complete waits for the server, not for its client.
-            Phase::Head(head) if connection.asked.is_some() && head.conversation.is_complete() && !self.is_draining() => {
+            Phase::Head(head)
+                if connection.asked.is_some() && head.conversation.is_complete() && !self.is_draining() =>
+            {
                 None
             }
             Phase::Head(head) => Some(head.deadline),
@@ -109,7 +111,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if of_protocol.is_some_and(|deadline| deadline <= now) {
             return self.with_protocols(slot, |protocols, cx| protocols.due(protocol, cx));
         }
-        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         let has_input = connection.readable || connection.has_unread();
         let message = connection.rest.as_mut().and_then(|rest| rest.message.as_mut());
         if let Some(message) = message.filter(|message| message.until <= now) {

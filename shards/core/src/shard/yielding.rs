@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn who_is_none_any_more_is_not_counted() {
         let mut some = Yielding::new(2);
-        for index in 0..1_000 {
+        for index in 0..1_000_u32 {
             let is_one = |slot: Slot, _| slot.index >= index.saturating_sub(1);
             assert_eq!(some.add(slot(index), 0, is_one), None);
             assert!(some.slots.len() <= 4);
@@ -71,7 +71,10 @@ mod tests {
         let mut some = Yielding::new(2);
         assert_eq!(some.add(slot(7), 0, |_, _| true), None);
         for stamp in 0..100 {
-            assert_eq!(some.add(slot(1), stamp, |slot, now| slot.index == 7 || now == stamp), None);
+            assert_eq!(
+                some.add(slot(1), stamp, |slot, now| slot.index == 7 || now == stamp),
+                None
+            );
         }
     }
 }
