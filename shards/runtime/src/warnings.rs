@@ -58,6 +58,69 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::{self, Write};
+    use std::sync::{Arc, Mutex};
+    use tracing::field::Field;
+    use tracing::{Metadata, span};
+
+    /// Keeps the lines that are logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut line = event.metadata().level().to_string();
+            event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+                let _ = write!(line, " {field}={value:?}");
+            });
+            self.0.lock().unwrap().push(line);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn every_kind_has_its_line() {
+        let counted = |moves_failed, accepts_exhausted, newcomers_refused| Counters {
+            moves_failed,
+            accepts_exhausted,
+            newcomers_refused,
+            ..Counters::default()
+        };
+        for (counters, text) in [
+            (counted(3, 0, 0), "could not move"),
+            (counted(0, 3, 0), "could not be accepted"),
+            (counted(0, 0, 3), "has no slot left"),
+        ] {
+            let lines = Lines::default();
+            tracing::subscriber::with_default(lines.clone(), || {
+                let mut warnings = Warnings::default();
+                for second in 1..59 {
+                    warnings.look_at(Duration::from_secs(second), &counters);
+                }
+            });
+            let lines = lines.0.lock().unwrap();
+            let [line] = &lines[..] else { panic!("{lines:?}") };
+            assert!(
+                line.starts_with("WARN") && line.contains(text) && line.contains("times=3"),
+                "{line}"
+            );
+        }
+    }
 
     #[test]
     fn a_line_covers_everything_since_the_last_one() {

@@ -72,6 +72,12 @@ impl Client {
         Self::new(Stage::Asking(true), upgrade_request(query))
     }
 
+    /// A client that sends requests, the last of which may ask for an upgrade.
+    #[must_use]
+    pub fn asking(requests: &str) -> Self {
+        Self::new(Stage::Asking(true), requests.as_bytes().to_vec())
+    }
+
     /// A client that says nothing by itself.
     #[must_use]
     pub fn silent() -> Self {
@@ -293,9 +299,14 @@ impl Client {
 /// Asks for an upgrade to Signal Fish; `query` follows the path.
 #[must_use]
 pub(crate) fn upgrade_request(query: &str) -> Vec<u8> {
-    let request = format!(
+    upgrade(query, "").into_bytes()
+}
+
+/// A request for an upgrade to Signal Fish; `query` follows the path, `headers` are lines.
+#[must_use]
+pub fn upgrade(query: &str, headers: &str) -> String {
+    format!(
         "GET /v2/ws{query} HTTP/1.1\r\nHost: simulated\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
-    );
-    request.into_bytes()
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}\r\n"
+    )
 }

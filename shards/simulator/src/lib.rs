@@ -28,7 +28,7 @@ mod replay;
 mod sink;
 mod sockets;
 
-pub use client::{Client, Got};
+pub use client::{Client, Got, upgrade};
 pub use frames::{masked_binary, masked_close, masked_ping, masked_pong, masked_text};
 pub use network::{ConnectionId, End, Line, Network, Place};
 pub use plan::{open_limits, options, site};

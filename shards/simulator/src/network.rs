@@ -76,6 +76,8 @@ struct Connection {
     /// The client's end has arrived.
     finished: bool,
     lost: bool,
+    /// Sends fail, although nothing else tells that the connection is lost.
+    fails_sends: bool,
     /// Bytes of the server that the client has not read.
     window: VecDeque<u8>,
     /// The server was told that there is no room.
@@ -109,6 +111,8 @@ pub struct Network {
     random: Sequence,
     /// Whether events of one shard are told in any order.
     pub shuffles_events: bool,
+    /// Events wait, although what they tell of has happened.
+    pub holds_events: bool,
     /// So many accepts fail for lack of descriptors.
     pub exhausted_accepts: usize,
     progress: u64,
@@ -130,6 +134,7 @@ impl Network {
             open: BTreeSet::new(),
             random,
             shuffles_events: false,
+            holds_events: false,
             exhausted_accepts: 0,
             progress: 0,
         }
@@ -196,6 +201,7 @@ impl Network {
             arrived: VecDeque::new(),
             finished: false,
             lost: !listening,
+            fails_sends: false,
             window: VecDeque::new(),
             blocked: false,
             end: (!listening).then_some(End::Reset),
@@ -228,6 +234,11 @@ impl Network {
         self.under_way.remove(&id);
         self.reset(id);
         self.tell(id);
+    }
+
+    /// Sends to this client fail from now on, and nothing else tells that the connection is lost.
+    pub fn fail_sends(&mut self, id: ConnectionId) {
+        self.connections[id].fails_sends = true;
     }
 
     /// What the client reads now.
@@ -349,10 +360,13 @@ impl Network {
     #[must_use]
     pub(crate) fn has_event(&self, shard: ShardIndex) -> bool {
         let watch = &self.watches[usize::from(shard.0)];
-        watch.newcomers || !watch.ready.is_empty()
+        !self.holds_events && (watch.newcomers || !watch.ready.is_empty())
     }
 
     pub(crate) fn next_event(&mut self, shard: ShardIndex) -> Option<Event> {
+        if self.holds_events {
+            return None;
+        }
         let watch = &mut self.watches[usize::from(shard.0)];
         if std::mem::take(&mut watch.newcomers) {
             self.progress += 1;
@@ -427,9 +441,14 @@ impl Network {
         Received::Bytes(count)
     }
 
+    /// Whatever has arrived is thrown away.
+    pub(crate) fn discard(&mut self, id: ConnectionId) {
+        self.connections[id].arrived.clear();
+    }
+
     pub(crate) fn send(&mut self, id: ConnectionId, bytes: &[u8]) -> Sent {
         let connection = &mut self.connections[id];
-        if connection.lost {
+        if connection.lost || connection.fails_sends {
             return Sent::Lost;
         }
         assert_eq!(connection.end, None, "nothing is sent behind the end");

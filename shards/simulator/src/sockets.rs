@@ -166,6 +166,8 @@ fn refuse(network: &mut Network, id: ConnectionId, last: &[u8]) {
         // Whatever does not fit is lost: that is what refusing means.
         let _ = network.send(id, last);
     }
+    // Unread input would destroy the answer.
+    network.discard(id);
     network.close(id);
 }
 

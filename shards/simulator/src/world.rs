@@ -12,7 +12,9 @@ use crate::sockets::{LOCALHOST, SimulatedSockets};
 use serde_json::{Value, json};
 use signal_fish_core::admission::{Admission, Ask, Limits};
 use signal_fish_core::entry::{Routing, draw_hashing};
+use signal_fish_core::http::Site;
 use signal_fish_core::http::TrustedProxies;
+use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::{Settings, SignalFish};
 use signal_fish_core::shard::{Mail, Next, Options, Plan, Report, Request, Shard};
 use signal_fish_core::ws::Kind;
@@ -47,8 +49,8 @@ pub struct Design {
     pub limits: Limits,
     /// What an operator sets about connections.
     pub options: Options,
-    /// Who is believed about its clients.
-    pub trusted_proxies: TrustedProxies,
+    /// What is served over HTTP.
+    pub site: Site<Protocol>,
     /// What new connections do with bytes.
     pub line: Line,
 }
@@ -64,7 +66,7 @@ impl Design {
             options: options(&settings),
             settings,
             limits: open_limits(),
-            trusted_proxies: TrustedProxies::default(),
+            site: site(TrustedProxies::default()),
             line: Line::default(),
         }
     }
@@ -107,6 +109,8 @@ pub struct World {
     pub hold_moves: bool,
     /// What new connections do with bytes.
     pub line: Line,
+    /// How long a turn takes.
+    pub turn_time: Duration,
     runners: Vec<Runner>,
     network: Rc<RefCell<Network>>,
     mailroom: Rc<RefCell<Mailroom>>,
@@ -159,7 +163,7 @@ impl World {
         let network = Rc::new(RefCell::new(Network::new(shards, Sequence::stream(seed, 2))));
         let mailroom = Rc::new(RefCell::new(Mailroom::new(shards, Sequence::stream(seed, 3))));
         let settings = Arc::new(design.settings);
-        let site = Arc::new(site(design.trusted_proxies));
+        let site = Arc::new(design.site);
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {
@@ -187,6 +191,7 @@ impl World {
             hold_verdicts: false,
             hold_moves: false,
             line: design.line,
+            turn_time: Duration::ZERO,
             runners: (0..shards).map(runner).collect(),
             network,
             mailroom,
@@ -368,6 +373,11 @@ impl World {
         self.settle();
     }
 
+    /// Time passes in which no shard has a turn.
+    pub fn stand_still(&mut self, time: Duration) {
+        self.now += time;
+    }
+
     /// When something is to happen that is not due yet.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
@@ -464,6 +474,8 @@ impl World {
         runner.next = runner.shard.turn(now);
         let after = self.progress();
         let seed = self.seed;
+        self.now += self.turn_time;
+        self.mailroom.borrow_mut().now = self.now;
         let runner = &mut self.runners[index];
         let idle = before == after && runner.last_turn == now.monotonic;
         runner.idle = if idle { runner.idle + 1 } else { 0 };

@@ -185,6 +185,30 @@ fn authority_is_restored_only_if_nobody_took_it() {
 }
 
 #[test]
+fn who_comes_back_to_an_empty_room_has_its_authority() {
+    let mut world = World::simple();
+    let room = world.room(&["a", "b"], 8);
+    let b = world.player_id(room[1]);
+    world.drop_client(room[0]);
+    world.drop_client(room[1]);
+    let watcher = world.connect();
+    world.send(watcher, spectate("ROOM42", "w"));
+    world.skip();
+    let new = world.connect();
+    world.reconnect(new, room[1]);
+    let back = world.take_one(new);
+    assert_eq!(back["data"]["is_authority"], true);
+    assert_eq!(back["data"]["current_players"][0]["is_authority"], true);
+    // Nobody else was told before, so it is told now.
+    world.expect(watcher, json!([returned(&b), authority_changed(Some(&b), false)]));
+    // Who had it before comes back to a room where somebody else has it.
+    let old = world.connect();
+    world.reconnect(old, room[0]);
+    assert_eq!(world.take_one(old)["data"]["is_authority"], false);
+    world.expect(new, json!([returned(&world.player_id(room[0]))]));
+}
+
+#[test]
 fn a_started_game_holds_seat_and_name() {
     let mut world = World::simple();
     let room = world.room(&["a", "b"], 2);

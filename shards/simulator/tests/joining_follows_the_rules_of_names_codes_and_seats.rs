@@ -274,39 +274,79 @@ fn generated_codes_carry_the_prefix_and_their_game_its_relay_type() {
 }
 
 #[test]
-fn generated_codes_never_meet_until_none_is_left() {
-    // One symbol is drawn: 32 codes, on one shard or on two.
-    for shards in [1, 2] {
-        let settings = Settings {
-            room_code_prefix: Some("ABCDE".to_owned()),
-            ..Settings::default()
-        };
-        let mut world = World::new(shards, 3, settings, world::open_limits());
-        let mut codes = std::collections::BTreeSet::new();
-        let mut refused = Vec::new();
-        for _ in 0..40 {
-            let id = world.connect();
-            world.join(id, "", "Ann", 2);
-            let answer = world.take_one(id);
-            match answer["data"]["room_code"].as_str() {
-                Some(code) => assert!(codes.insert(code.to_owned()), "{code} was drawn twice"),
-                None => refused.push(answer),
+fn generated_codes_never_meet_and_the_last_one_is_found() {
+    // One symbol is drawn: 32 codes, whichever shards own them and however the creators are spread.
+    for (shards, length, prefix) in [(1, 4, "ABC"), (4, 4, "ABC"), (2, 6, "ABCDE"), (32, 4, "ABC")] {
+        for first_shard_only in [false, true] {
+            let settings = Settings {
+                room_code_length: length,
+                room_code_prefix: Some(prefix.to_owned()),
+                ..Settings::default()
+            };
+            let mut world = World::new(shards, 3, settings, world::open_limits());
+            let connect = |world: &mut World| {
+                let client = signal_fish_simulator::Client::upgrading("");
+                if first_shard_only {
+                    world.admit_to(
+                        signal_fish_core::ShardIndex(0),
+                        signal_fish_simulator::LOCALHOST,
+                        client,
+                    )
+                } else {
+                    world.admit(signal_fish_simulator::LOCALHOST, client)
+                }
+            };
+            let mut codes = std::collections::BTreeSet::new();
+            for _ in 0..32 {
+                let id = connect(&mut world);
+                world.join(id, "", "Ann", 2);
+                let joined = world.take_one(id);
+                let code = joined["data"]["room_code"]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("{joined}"));
+                assert!(code.starts_with(prefix) && codes.insert(code.to_owned()), "{code}");
             }
+            let failed = join_failed("No room code is free", "ROOM_CREATION_FAILED");
+            for _ in 0..4 {
+                let id = connect(&mut world);
+                world.join(id, "", "Ann", 2);
+                world.expect(id, json!([failed]));
+                // Its connection goes on, wherever it is now.
+                world.send(id, just("Ping"));
+                world.expect(id, json!([just("Pong")]));
+            }
+            assert_eq!(
+                world.admission.totals().rooms_active,
+                32,
+                "what was granted in vain is back"
+            );
+            for id in 0..world.clients.len() {
+                world.drop_client(id);
+            }
+            world.advance(std::time::Duration::from_secs(700));
+            world.assert_nothing_left();
         }
-        if shards == 1 {
-            assert_eq!(codes.len(), 32);
-        }
-        assert!(codes.len() >= 30);
-        assert_eq!(refused.len(), 40 - codes.len());
-        assert!(
-            refused
-                .iter()
-                .all(|answer| *answer == join_failed("No room code is free", "ROOM_CREATION_FAILED"))
-        );
-        for id in 0..40 {
-            world.drop_client(id);
-        }
-        world.advance(std::time::Duration::from_secs(700));
-        world.assert_nothing_left();
     }
+}
+
+#[test]
+fn a_code_that_became_free_is_found() {
+    let settings = Settings {
+        room_code_length: 4,
+        room_code_prefix: Some("ABC".to_owned()),
+        empty_room_timeout: std::time::Duration::ZERO,
+        ..Settings::default()
+    };
+    let mut world = World::new(4, 3, settings, world::open_limits());
+    let ids: Vec<_> = (0..32).map(|_| world.connect()).collect();
+    for id in &ids {
+        world.join(*id, "", "Ann", 2);
+        world.clients[*id].answers_pings = true;
+    }
+    let code = world.clients[ids[17]].room_code.clone();
+    world.send(ids[17], just("LeaveRoom"));
+    world.advance(std::time::Duration::from_secs(100));
+    let id = world.connect();
+    world.join(id, "", "Ann", 2);
+    assert_eq!(world.take_one(id)["data"]["room_code"], code.as_str());
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use signal_fish_core::admission::{Ask, Limits};
 use signal_fish_core::http::{ClientIpHeader, TrustedProxies};
-use signal_fish_simulator::Client;
 use signal_fish_simulator::world::{Design, Got, Id, World, just, open_limits};
+use signal_fish_simulator::{Client, site};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn ip(text: &str) -> IpAddr {
 fn design(shards: u16, connections_per_ip_max: usize) -> Design {
     let networks = vec!["10.0.0.0/8".parse().expect("a network")];
     Design {
-        trusted_proxies: TrustedProxies::new(networks, ClientIpHeader::XForwardedFor).with_proxy_protocol(true),
+        site: site(TrustedProxies::new(networks, ClientIpHeader::XForwardedFor).with_proxy_protocol(true)),
         limits: Limits {
             connections_per_ip_max,
             ..open_limits()
@@ -236,7 +236,7 @@ fn a_proxy_may_ask_for_itself() {
 #[test]
 fn without_the_switch_proxies_send_no_header() {
     let mut design = design(1, 1);
-    design.trusted_proxies = design.trusted_proxies.with_proxy_protocol(false);
+    design.site.trusted_proxies = design.site.trusted_proxies.with_proxy_protocol(false);
     let mut world = World::build(design);
     let get = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n";
     let id = send(&mut world, PROXY, get);

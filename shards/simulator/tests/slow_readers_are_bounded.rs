@@ -2,8 +2,8 @@
 //! (D26).
 
 use serde_json::json;
-use signal_fish_simulator::Line;
-use signal_fish_simulator::world::{Design, Got, Id, World, say};
+use signal_fish_simulator::world::{Design, Got, Id, World, player_left, say};
+use signal_fish_simulator::{Line, masked_ping};
 use std::time::Duration;
 
 const OUTBOUND_BYTES_MAX: usize = 10_000;
@@ -81,4 +81,99 @@ fn who_never_reads_again_keeps_nothing() {
     world.drop_client(a);
     world.advance(Duration::from_secs(700));
     world.assert_nothing_left();
+}
+
+#[test]
+fn a_burst_evicts_nobody_whose_socket_takes_it() {
+    // Who reads has room in its socket for all of it, many times what may wait for it.
+    for batching in [true, false] {
+        let mut design = Design::new(1, 3);
+        design.options.outbound_bytes_max = OUTBOUND_BYTES_MAX;
+        design.options.batching = batching;
+        let mut world = World::build(design);
+        let room = world.room(&["a", "b", "c"], 3);
+        world.stand_still(Duration::from_secs(100));
+        for sender in &room[..2] {
+            for n in 0..30 {
+                world.clients[*sender].say(&say(json!([n, "x".repeat(1_000)])).to_string());
+            }
+        }
+        let turns = world.report(0).counters.turns;
+        world.settle();
+        assert!(world.report(0).counters.turns - turns <= 3, "it came in one turn");
+        assert_eq!(world.take(room[2]).len(), 60);
+        assert_eq!(world.take(room[0]).len(), 30);
+        assert_eq!(world.report(0).counters.closed_slow, 0);
+    }
+}
+
+#[test]
+fn one_message_of_any_size_waits_for_who_had_read_everything() {
+    let (mut world, [a, b]) = room();
+    world.send(a, say(json!("x".repeat(5 * OUTBOUND_BYTES_MAX))));
+    assert_eq!(world.report(0).counters.closed_slow, 0);
+    // The next one is too much, however short it is.
+    world.send(a, say(json!(2)));
+    assert_eq!(world.report(0).counters.closed_slow, 1);
+    read_again(&mut world, b);
+    let got = world.take_all(b);
+    assert!(
+        matches!(&got[..], [Got::Text(_), Got::Text(_), Got::Closed(1013, _)]),
+        "{}",
+        got.len()
+    );
+    let (mut world, [a, b]) = room();
+    world.send(a, say(json!("x".repeat(5 * OUTBOUND_BYTES_MAX))));
+    read_again(&mut world, b);
+    world.send(a, say(json!(2)));
+    assert_eq!(world.take(b).len(), 2);
+}
+
+#[test]
+fn the_others_of_the_room_are_told_and_hear_everything() {
+    let mut design = Design::new(1, 3);
+    design.options.outbound_bytes_max = OUTBOUND_BYTES_MAX;
+    let mut world = World::build(design);
+    let room = world.room(&["a", "b", "c", "d"], 4);
+    let deaf = [room[1], room[2]];
+    for id in deaf {
+        *world.network().line(id) = Line {
+            window_bytes: WINDOW_BYTES,
+            reads_bytes_max: 0,
+            ..Line::default()
+        };
+    }
+    // Both pass the bound in the same fan-out; each is among those whom the end of the other is told.
+    let gone = deaf.map(|id| world.player_id(id));
+    for n in 0..200 {
+        world.clients[room[0]].say(&say(json!([n, "x".repeat(100)])).to_string());
+    }
+    world.settle();
+    assert_eq!(world.report(0).counters.closed_slow, 2);
+    let heard = world.take(room[3]);
+    let numbers = heard.iter().filter(|message| message["type"] == "GameData");
+    assert!(numbers.map(|message| message["data"]["data"][0].clone()).eq(0..200));
+    for gone in gone {
+        assert!(heard.contains(&player_left(&gone)));
+        assert!(
+            world.clients[room[0]]
+                .got
+                .iter()
+                .any(|got| matches!(got, Got::Text(text) if text.contains(&gone)))
+        );
+    }
+    assert_eq!(world.signal_fish(0).gauges().players, 2);
+}
+
+#[test]
+fn pongs_count_too() {
+    let (mut world, [a, b]) = room();
+    let ping = masked_ping(&[0; 100]);
+    world.clients[b].write(&ping.repeat(10_000));
+    world.settle();
+    assert_eq!(world.report(0).counters.closed_slow, 1);
+    read_again(&mut world, b);
+    let pongs = world.clients[b].pongs;
+    assert!(pongs <= (OUTBOUND_BYTES_MAX + WINDOW_BYTES) / 100 + 2, "{pongs}");
+    assert_eq!(world.take_types(a), ["PlayerLeft", "LobbyStateChanged"]);
 }

@@ -126,7 +126,10 @@ pub(super) fn head_timeout() -> Answer {
 
 /// The address of the client, or the whole server, holds too many connections.
 pub(super) fn too_many_connections() -> Answer {
-    Answer::new("429 Too Many Requests", "This address, or the whole server, holds too many connections.")
+    Answer::new(
+        "429 Too Many Requests",
+        "This address, or the whole server, holds too many connections.",
+    )
 }
 
 /// The head has too many bytes or headers.

@@ -155,10 +155,16 @@ impl Conversation {
         matches!(self.state, State::Reading) && self.buffer.is_empty()
     }
 
-    /// Whether a request was answered on this connection.
+    /// Whether a head waits for its answer.
     #[must_use]
-    pub fn has_answered(&self) -> bool {
-        self.requests > 0
+    pub fn is_complete(&self) -> bool {
+        matches!(self.state, State::Complete(_))
+    }
+
+    /// How many requests were answered on this connection.
+    #[must_use]
+    pub fn answered(&self) -> u8 {
+        self.requests
     }
 
     /// The address of the client that sent the complete head (D23); without a complete head the peer's.

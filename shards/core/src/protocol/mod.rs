@@ -108,7 +108,8 @@ impl Protocols {
         }
     }
 
-    /// When the protocol wants [`Self::due`] for this connection. It may become later, never earlier.
+    /// When the protocol wants [`Self::due`] for this connection. It may become later, or be none while the connection
+    /// waits; it never becomes earlier.
     #[must_use]
     pub fn deadline(&self, protocol: Protocol, slot: Slot) -> Option<Duration> {
         match protocol {

@@ -118,6 +118,12 @@ impl<R> Rooms<R> {
         Some(entry)
     }
 
+    /// What the maps make of a key and of an id.
+    #[cfg(test)]
+    pub(crate) fn hashes(&self, key: &RoomKey, id: RoomId) -> [u64; 2] {
+        [self.by_key.hasher().hash_one(key), self.by_id.hasher().hash_one(id)]
+    }
+
     /// Every room, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (RoomHandle, &Entry<R>)> {
         let places = (0..).zip(&self.places);

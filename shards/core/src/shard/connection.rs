@@ -23,15 +23,14 @@ pub(super) struct Connection {
     pub(super) queued: bool,
     /// Who waits for a verdict; until it is here the slot is not given to anybody else.
     pub(super) asked: Option<Asker>,
-    /// Its input is not read since [`Self::paused_at`]: it waits, or it moves.
-    pub(super) paused: bool,
-    /// Its input is not read until its debts are paid (D42).
-    pub(super) owes: bool,
-    /// A ping was sent since the last byte came.
-    pub(super) pinged: bool,
-    pub(super) paused_at: Duration,
+    /// Since when its input is not read: it waits, or it moves.
+    pub(super) paused_at: Option<Duration>,
     /// When the last byte came.
     pub(super) last_life: Duration,
+    /// When a ping was sent, if none came since.
+    pub(super) pinged_at: Option<Duration>,
+    /// Its input is not read until its debts are paid (D42).
+    pub(super) owes: bool,
     pub(super) debts: Debts,
     pub(super) ticket: Option<Ticket>,
     pub(super) rest: Option<Box<Rest>>,
@@ -99,12 +98,21 @@ pub(super) struct Linger {
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     pub(super) decoder: Decoder,
-    /// When the message began that the decoder is in the middle of.
-    pub(super) message_since: Option<Duration>,
+    /// The message that the decoder is in the middle of.
+    pub(super) message: Option<Incomplete>,
     /// Bytes received and not decoded.
     pub(super) unread: Vec<u8>,
     /// How many of them are decoded meanwhile.
     pub(super) taken: usize,
+}
+
+/// A message, or a frame, of which some has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incomplete {
+    /// When it has to be complete.
+    pub(super) until: Duration,
+    /// It got more time, because there was input that had not been read. It gets no more.
+    pub(super) is_overdue: bool,
 }
 
 impl Rest {
@@ -128,12 +136,11 @@ impl Connection {
             blocked: false,
             queued: false,
             asked: None,
-            paused: false,
+            paused_at: None,
             owes: false,
-            pinged: false,
             debts: Debts::default(),
-            paused_at: Duration::ZERO,
             last_life: Duration::ZERO,
+            pinged_at: None,
             ticket: None,
             rest: None,
         }
@@ -142,28 +149,45 @@ impl Connection {
     /// Bytes came.
     pub(super) fn lives(&mut self, now: Duration) {
         self.last_life = now;
-        self.pinged = false;
+        self.pinged_at = None;
     }
 
     /// Its input is not read from now on, so that its clocks stand still (D24).
     pub(super) fn pause(&mut self, now: Duration) {
-        if !self.paused {
-            self.paused = true;
-            self.paused_at = now;
-        }
+        self.paused_at.get_or_insert(now);
     }
 
     /// Its input is read again. Returns whether it was not.
     pub(super) fn unpause(&mut self, now: Duration) -> bool {
-        let paused = std::mem::take(&mut self.paused);
-        if paused {
-            let stood_still = now.saturating_sub(self.paused_at);
-            self.last_life = self.last_life.saturating_add(stood_still);
-            if let Some(since) = self.rest.as_mut().and_then(|rest| rest.message_since.as_mut()) {
-                *since = since.saturating_add(stood_still);
-            }
+        let Some(paused_at) = self.paused_at.take() else {
+            return false;
+        };
+        let stood_still = now.saturating_sub(paused_at);
+        self.last_life = self.last_life.saturating_add(stood_still);
+        if let Some(pinged_at) = &mut self.pinged_at {
+            *pinged_at = pinged_at.saturating_add(stood_still);
         }
-        paused
+        if let Some(message) = self.rest.as_mut().and_then(|rest| rest.message.as_mut()) {
+            message.until = message.until.saturating_add(stood_still);
+        }
+        true
+    }
+
+    /// When its silence is looked at next: for a ping at half the time, for the end at the whole (D24). A ping leaves a
+    /// quarter of the time for its answer, also one that is late because the server stood still.
+    pub(super) fn silent_until(&self, timeout: Duration) -> Duration {
+        match self.pinged_at {
+            None => self.last_life.saturating_add(timeout / 2),
+            Some(at) => self
+                .last_life
+                .saturating_add(timeout)
+                .max(at.saturating_add(timeout / 4)),
+        }
+    }
+
+    /// When the message has to be complete that is incomplete.
+    pub(super) fn message_until(&self) -> Option<Duration> {
+        self.rest.as_ref()?.message.map(|message| message.until)
     }
 
     pub(super) fn has_unread(&self) -> bool {

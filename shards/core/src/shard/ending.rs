@@ -63,7 +63,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             peer_done,
         });
         connection.rest = None;
-        connection.paused = false;
+        connection.paused_at = None;
         self.effects.outboxes.shut(slot);
         self.arm(slot);
         if self.effects.outboxes.unsent(slot).is_empty() {

@@ -1,6 +1,6 @@
 //! A connection that speaks a protocol: bytes are received, decoded in place and given to the protocol as messages.
 
-use super::connection::{Phase, Rest};
+use super::connection::{Incomplete, Phase, Rest};
 use super::debts::Caused;
 use super::mail::Post;
 use super::state::Shard;
@@ -126,12 +126,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                     self.keep(slot, kept.unwrap_or_else(|| Box::new(fresh)));
                 }
             }
-            (Received::Nothing, Some(connection)) => connection.readable = false,
+            (Received::Nothing, Some(connection)) if !connection.ended => connection.readable = false,
             (Received::Ended, _) => {
                 self.leave(slot, protocol);
                 self.begin_closing(slot, true);
             }
-            (Received::Lost, _) => {
+            // An end that was told and cannot be read is the end all the same: its output may be lost alone.
+            (Received::Lost | Received::Nothing, Some(_)) => {
                 self.leave(slot, protocol);
                 self.release(slot);
             }
@@ -161,11 +162,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if self.open_protocol(slot).is_none() {
             return;
         }
-        let began = rest.message_since;
+        let until = rest.message.map(|message| message.until);
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.rest = Some(rest);
         }
-        if began == Some(self.now.monotonic) {
+        if until == Some(self.now.monotonic.saturating_add(self.options.message_timeout)) {
+            // It began just now.
             self.arm(slot);
         }
     }
@@ -180,9 +182,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         budget: &mut Budget,
     ) -> usize {
         let limits = self.options.codec;
-        let Rest {
-            decoder, message_since, ..
-        } = rest;
+        let Rest { decoder, message, .. } = rest;
         let mut taken = 0;
         while taken < input.len() && budget.frames > 0 {
             let event = match decoder.decode(&mut input[taken..], &limits) {
@@ -202,7 +202,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.handle_event(slot, protocol, event);
             self.charge(slot, before, decoder.take_frames());
             if is_message || !decoder.is_in_message() {
-                *message_since = None;
+                *message = None;
             }
             if !self.goes_on(slot, protocol) {
                 break;
@@ -211,9 +211,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         // A message that came in pieces would otherwise stay in memory until the next one.
         decoder.release();
         if decoder.is_idle() {
-            *message_since = None;
+            *message = None;
         } else {
-            message_since.get_or_insert(self.now.monotonic);
+            message.get_or_insert(Incomplete {
+                until: self.now.monotonic.saturating_add(self.options.message_timeout),
+                is_overdue: false,
+            });
         }
         taken
     }

@@ -68,10 +68,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 // for an end that came before.
                 connection.readable = received == room || connection.ended;
                 let was_idle = head.conversation.is_idle();
+                let is_first = head.conversation.answered() == 0;
                 head.conversation.push(&buffer[..received]);
                 if was_idle {
                     let peer = head.peer;
-                    head.deadline = head.deadline.min(now.saturating_add(self.options.head_timeout));
+                    let until = now.saturating_add(self.options.head_timeout);
+                    // Of the first request it is the time from accept on that counts.
+                    head.deadline = if is_first { head.deadline.min(until) } else { until };
                     self.request_begins(slot, peer);
                 }
                 true
@@ -106,11 +109,18 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// The first bytes of a request came. A kept-alive connection that gave its ticket back needs one again.
     fn request_begins(&mut self, slot: Slot, peer: IpAddr) {
         self.arm(slot);
-        let needs_ticket = self
-            .head(slot)
-            .is_some_and(|(asked, head)| !asked && matches!(head.standing, Standing::Unknown));
-        if needs_ticket && !self.is_draining() && !self.site.trusted_proxies.trusts(peer.to_canonical()) {
+        let Some((asked, head)) = self.head(slot) else { return };
+        let (is_first, has_ticket) = (
+            head.conversation.answered() == 0,
+            !matches!(head.standing, Standing::Unknown),
+        );
+        if asked || has_ticket || self.is_draining() {
+            return;
+        }
+        if !self.site.trusted_proxies.trusts(peer.to_canonical()) {
             self.ask_for_ticket(slot, peer);
+        } else if !is_first {
+            self.add_proxy_head(slot);
         }
     }
 
@@ -166,12 +176,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if let Some(ticket) = ticket {
             self.notify(Notice::ConnectionEnded(ticket));
         }
+        self.arm(slot);
+        let Some((_, head)) = self.head(slot) else { return };
+        let answered = head.conversation.answered();
         let Self { idle_heads, slots, .. } = self;
-        let gives_way = idle_heads.add(slot, |slot| {
+        let gives_way = idle_heads.add(slot, answered, |slot, answered| {
             slots.get(slot).is_some_and(|connection| match &connection.phase {
-                Phase::Head(head) => {
-                    head.conversation.is_idle() && connection.ticket.is_none() && connection.asked.is_none()
-                }
+                Phase::Head(head) => head.conversation.is_idle() && head.conversation.answered() == answered,
                 _ => false,
             })
         });
@@ -228,11 +239,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Self {
             refused_heads, slots, ..
         } = self;
-        let gives_way = refused_heads.add(slot, |slot| {
-            slots.get(slot).is_some_and(|connection| match &connection.phase {
-                Phase::Head(head) => matches!(head.standing, Standing::Refused(_)),
-                _ => false,
-            })
+        // It keeps its slot until it has read why. Who has had the time for that gives way first.
+        let gives_way = refused_heads.add(slot, 0, |slot, _| {
+            slots
+                .get(slot)
+                .is_some_and(|connection| matches!(connection.phase, Phase::Head(_) | Phase::Closing(_)))
         });
         if let Some(oldest) = gives_way {
             self.release(oldest);
@@ -246,6 +257,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             query,
             answer,
         } = upgrade;
+        let now = self.now.monotonic;
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
@@ -253,6 +265,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Phase::Head(head) = std::mem::replace(&mut connection.phase, Phase::Open(protocol)) else {
             return;
         };
+        // What it sent until now was HTTP, which has a clock of its own.
+        connection.lives(now);
         let unread = head.conversation.into_rest();
         if !unread.is_empty() {
             connection.rest = Some(Box::new(Rest {
@@ -291,7 +305,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn head_timed_out(&mut self, slot: Slot) {
         let draining = self.is_draining();
         let Some((_, head)) = self.head(slot) else { return };
-        if head.conversation.has_answered() && head.conversation.is_idle() {
+        if head.conversation.answered() > 0 && head.conversation.is_idle() {
             return self.begin_closing(slot, false);
         }
         let refusal = if draining {
@@ -306,7 +320,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn drain_head(&mut self, slot: Slot) {
         let now = self.now.monotonic;
         let Some((_, head)) = self.head(slot) else { return };
-        if head.conversation.has_answered() && head.conversation.is_idle() {
+        if head.conversation.answered() > 0 && head.conversation.is_idle() {
             return self.begin_closing(slot, false);
         }
         head.deadline = head.deadline.min(now.saturating_add(LAST_HEADS));

@@ -11,7 +11,8 @@ use crate::ws::write_close;
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Sends off the connections that want to move. Their input is kept by now.
     pub(super) fn send_off(&mut self) {
-        while let Some((slot, to)) = self.leaving.pop() {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        for (slot, to) in leaving.drain(..) {
             let Some(protocol) = self.open_protocol(slot) else {
                 continue;
             };
@@ -19,6 +20,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 self.mail_connection(slot, to, Stage::Session(session));
             }
         }
+        // Nothing above makes another connection move.
+        self.leaving = leaving;
     }
 
     /// Mails a connection; one that cannot go is closed with 1013.
@@ -33,7 +36,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let state = State {
             ticket: connection.ticket.take(),
             decoder: rest.decoder,
-            message_since: rest.message_since,
+            message: rest.message,
             unread,
             unsent: self.effects.outboxes.take_unsent(slot),
             debts: connection.debts,
@@ -106,11 +109,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             connection.ticket = state.ticket;
             connection.debts = state.debts;
             connection.last_life = state.last_life;
-            connection.paused = true;
             connection.paused_at = state.paused_at;
             let rest = Rest {
                 decoder: state.decoder,
-                message_since: state.message_since,
+                message: state.message,
                 unread: state.unread,
                 taken: 0,
             };

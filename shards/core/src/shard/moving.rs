@@ -1,5 +1,6 @@
 //! A live connection on its way to the shard that owns its room.
 
+use super::connection::Incomplete;
 use super::debts::Debts;
 use crate::admission::{Notice, Ticket};
 use crate::protocol::{Opening, Protocol, Session};
@@ -21,8 +22,8 @@ pub struct Moving<K> {
 pub(crate) struct State {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) decoder: Decoder,
-    /// When the message began that the decoder is in the middle of.
-    pub(crate) message_since: Option<Duration>,
+    /// The message that the decoder is in the middle of.
+    pub(crate) message: Option<Incomplete>,
     /// Bytes received and not yet decoded.
     pub(crate) unread: Vec<u8>,
     /// Bytes encoded and not yet sent.
@@ -32,7 +33,7 @@ pub(crate) struct State {
     /// When the last byte came.
     pub(crate) last_life: Duration,
     /// Since when its input has not been read.
-    pub(crate) paused_at: Duration,
+    pub(crate) paused_at: Option<Duration>,
     pub(crate) stage: Stage,
 }
 

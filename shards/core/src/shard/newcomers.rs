@@ -101,11 +101,20 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.ask(slot, Asker::Ticket, Ask::Connect { ip: address });
     }
 
-    fn add_proxy_head(&mut self, slot: Slot) {
+    /// A connection of a trusted proxy, whose client is not known until its head is complete.
+    pub(super) fn add_proxy_head(&mut self, slot: Slot) {
+        let Some(Phase::Head(head)) = self.slots.get(slot).map(|connection| &connection.phase) else {
+            return;
+        };
+        let answered = head.conversation.answered();
         let Self { proxy_heads, slots, .. } = self;
-        let gives_way = proxy_heads.add(slot, |slot| {
+        let gives_way = proxy_heads.add(slot, answered, |slot, answered| {
             slots.get(slot).is_some_and(|connection| match &connection.phase {
-                Phase::Head(head) => matches!(head.standing, Standing::Unknown) && connection.asked.is_none(),
+                Phase::Head(head) => {
+                    matches!(head.standing, Standing::Unknown)
+                        && connection.asked.is_none()
+                        && head.conversation.answered() == answered
+                }
                 _ => false,
             })
         });

@@ -9,8 +9,9 @@ use crate::transport::Sockets;
 use crate::ws::write_ping;
 use std::time::Duration;
 
-/// How soon a connection is looked at again whose input has to be read before it is judged.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// What a message gets once to be read in, when its time is over and there is more input than a turn reads: the server
+/// itself may have stood still.
+const CATCHING_UP: Duration = Duration::from_secs(2);
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Sets the deadline of a connection. A deadline that becomes later is found out when the old one fires.
@@ -23,21 +24,24 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn deadline(&self, slot: Slot) -> Option<Duration> {
         let connection = self.slots.get(slot)?;
         match &connection.phase {
+            // A request that is complete waits for the server, not for its client.
+            Phase::Head(head)
+                if connection.asked.is_some() && head.conversation.is_complete() && !self.is_draining() =>
+            {
+                None
+            }
             Phase::Head(head) => Some(head.deadline),
             Phase::Closing(linger) => Some(linger.until),
             Phase::Free | Phase::Ended => None,
             Phase::Open(protocol) => {
                 let of_protocol = self.protocols.deadline(*protocol, slot);
-                if connection.paused {
+                if connection.paused_at.is_some() {
                     let paid = connection.owes.then(|| connection.debts.paid_at(&self.prices));
                     return [of_protocol, paid].into_iter().flatten().min();
                 }
-                let timeout = self.options.ping_timeout;
-                let silence_max = if connection.pinged { timeout } else { timeout / 2 };
-                let message = connection.rest.as_ref().and_then(|rest| rest.message_since);
                 [
-                    Some(connection.last_life.saturating_add(silence_max)),
-                    message.map(|since| since.saturating_add(self.options.message_timeout)),
+                    Some(connection.silent_until(self.options.ping_timeout)),
+                    connection.message_until(),
                     of_protocol,
                 ]
                 .into_iter()
@@ -68,8 +72,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     fn fire(&mut self, slot: Slot) {
-        let now = self.now.monotonic;
-        if self.deadline(slot).is_some_and(|deadline| deadline <= now) {
+        if self.is_due(slot) {
+            self.read_first(slot);
+        }
+        if self.is_due(slot) {
             match self.slots.get(slot).map(|connection| &connection.phase) {
                 Some(Phase::Head(_)) => self.head_timed_out(slot),
                 Some(Phase::Closing(_)) => self.release(slot),
@@ -82,6 +88,22 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         // It was early, or there is another one.
         self.arm(slot);
+    }
+
+    fn is_due(&self, slot: Slot) -> bool {
+        self.deadline(slot)
+            .is_some_and(|deadline| deadline <= self.now.monotonic)
+    }
+
+    /// Reads before it judges (D24). When the server itself stood still there may be input of which no event has told yet:
+    /// so many are told at once, and a signal may have swallowed them.
+    fn read_first(&mut self, slot: Slot) {
+        if let Some(connection) = self.slots.get_mut(slot)
+            && let Phase::Head(_) | Phase::Open(_) = connection.phase
+        {
+            connection.readable = true;
+            self.serve(slot);
+        }
     }
 
     fn open_due(&mut self, slot: Slot, protocol: Protocol) {
@@ -97,31 +119,38 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
-        if connection.paused {
+        if connection.paused_at.is_some() {
             if std::mem::take(&mut connection.owes) {
                 self.run_soon(slot);
             }
             return;
         }
-        if connection.readable || connection.has_unread() {
-            // Read first, judge then: the server itself may have stood still.
-            return self.wheel.arm(slot.index, now.saturating_add(LOOK_AGAIN));
-        }
-        let timeout = self.options.ping_timeout;
-        let silence = now.saturating_sub(connection.last_life);
-        let message = connection.rest.as_ref().and_then(|rest| rest.message_since);
-        if message.is_some_and(|since| since.saturating_add(self.options.message_timeout) <= now) {
+        let has_input = connection.readable || connection.has_unread();
+        let message = connection.rest.as_mut().and_then(|rest| rest.message.as_mut());
+        if let Some(message) = message.filter(|message| message.until <= now) {
+            if has_input && !message.is_overdue {
+                message.is_overdue = true;
+                message.until = now.saturating_add(CATCHING_UP);
+                return;
+            }
             self.counters.closed_incomplete += 1;
-            self.give_notice(slot, protocol, &Trouble::MessageTimeout, 1008, "message took too long");
-        } else if silence >= timeout {
-            // No code of the protocols says this, so the close frame alone explains (D9).
-            self.counters.closed_silent += 1;
-            self.leave(slot, protocol);
-            self.close(slot, 1008, "ping timeout");
-        } else if silence >= timeout / 2 && !connection.pinged {
-            connection.pinged = true;
-            self.effects.outboxes.append_control(slot, |out| write_ping(&[], out));
-            self.settle();
+            return self.give_notice(slot, protocol, &Trouble::MessageTimeout, 1008, "message took too long");
         }
+        if connection.silent_until(self.options.ping_timeout) > now {
+            return;
+        }
+        if has_input {
+            // What is there and has not been read is life.
+            return connection.lives(now);
+        }
+        if connection.pinged_at.is_none() {
+            connection.pinged_at = Some(now);
+            self.effects.outboxes.append_control(slot, |out| write_ping(&[], out));
+            return self.settle();
+        }
+        // No code of the protocols says this, so the close frame alone explains (D9).
+        self.counters.closed_silent += 1;
+        self.leave(slot, protocol);
+        self.close(slot, 1008, "ping timeout");
     }
 }

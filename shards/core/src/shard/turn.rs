@@ -113,7 +113,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         ready > 0
     }
 
-    fn serve(&mut self, slot: Slot) {
+    /// What a connection has to do, by its phase.
+    pub(super) fn serve(&mut self, slot: Slot) {
         match self.slots.get(slot).map(|connection| &connection.phase) {
             Some(Phase::Head(_)) => self.serve_head(slot),
             Some(Phase::Open(protocol)) => {

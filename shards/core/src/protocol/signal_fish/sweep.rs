@@ -10,10 +10,11 @@ use crate::slot::Slot;
 use std::time::Duration;
 
 impl SignalFish {
-    /// Until when a session must authenticate.
+    /// Until when a session must authenticate. One that waits for a verdict has tried in time.
     #[must_use]
     pub fn deadline(&self, slot: Slot) -> Option<Duration> {
-        self.sessions.get(slot)?.authenticate_until
+        let session = self.sessions.get(slot)?;
+        session.authenticate_until.filter(|_| session.pending.is_none())
     }
 
     /// The deadline of a session may have come.

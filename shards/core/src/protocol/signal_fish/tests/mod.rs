@@ -6,7 +6,10 @@ use super::super::event::{Message, Trouble};
 use super::settings::Settings;
 use super::state::SignalFish;
 use crate::admission::Refusal;
+use crate::room::RoomKey;
+use crate::slot::ShardIndex;
 use crate::ws::Kind;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use world::{Shard, World};
 
@@ -193,6 +196,32 @@ fn who_does_not_authenticate_in_time_is_closed() {
     world.with(client, SignalFish::due);
     assert_eq!(world.only(client)["data"]["error_code"], "AUTHENTICATION_TIMEOUT");
     assert!(world.clients[client].closed);
+}
+
+/// Keys and ids that belong to one shard are alike to the routing. To the maps they are not.
+#[test]
+fn rooms_of_one_shard_spread_over_its_maps() {
+    const SHARDS: u16 = 128;
+    const KEYS: usize = 40;
+    let mut world = World::new(SHARDS, Settings::default());
+    for shard in 0..SHARDS {
+        let protocol = &mut world.shards[usize::from(shard)].protocol;
+        let owned = |key: &RoomKey| protocol.routing.room(key) == ShardIndex(shard);
+        let keys = (0..).map(|number: u32| RoomKey::new("test", None, number.to_string()));
+        let keys: Vec<_> = keys.filter(owned).take(KEYS).collect();
+        let mut low_bits = [const { BTreeSet::new() }; 2];
+        for key in &keys {
+            let id = protocol.draw_room_id();
+            assert_eq!(protocol.routing.room_id(id), ShardIndex(shard));
+            for (seen, hash) in low_bits.iter_mut().zip(protocol.rooms.hashes(key, id)) {
+                seen.insert(hash % u64::from(SHARDS));
+            }
+        }
+        // Forty draws of 128 values are about 34 different ones.
+        for seen in low_bits {
+            assert!(seen.len() > KEYS / 2, "{} on shard {shard}", seen.len());
+        }
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl World {
                 Arc::clone(&settings),
                 ShardIndex(index),
                 routing.clone(),
-                Box::new(StdRng::seed_from_u64(u64::from(index))),
+                Box::new(StdRng::seed_from_u64(1_000 + u64::from(index))),
             ),
             fx: Effects::new(Bounds {
                 bytes_max: 1 << 20,
