@@ -51,7 +51,6 @@ class Crate:
         self.add_file((), root, root.parent)
 
     def add_file(self, path, file, folder):
-        # A raw string takes part in an alternative, so its end needs no look at what stands before.
         tokens = [found for found in TOKEN.finditer(file.read_text()) if found["word"] or found["sign"]]
         words = [found.group() for found in tokens]
         self.modules[path] = Module(path, file)
