@@ -5,7 +5,7 @@ mod totals;
 
 pub use totals::Totals;
 
-use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
+use signal_fish_core::admission::{Admission, AppLimits, Ask, Notice, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, Mail, Mailbox};
@@ -23,6 +23,8 @@ const ANSWERS_MAX: u32 = 64;
 pub(crate) enum Message {
     /// By a shard.
     Request(Request),
+    /// By the server: these are the limits of apps from now on.
+    Apps(Vec<AppLimits>),
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -81,6 +83,7 @@ impl ControlPlane {
             });
             match message {
                 Some(Message::Request(request)) => self.handle(request),
+                Some(Message::Apps(limits)) => self.admission.set_apps(&limits),
                 Some(Message::Stop) => break,
                 None => {}
             }
