@@ -8,7 +8,7 @@ pub use totals::Totals;
 use signal_fish_core::admission::{Admission, AppLimits, Ask, Notice, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
-use signal_fish_runtime::{AtControl, Mail, Mailbox};
+use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,7 @@ pub(crate) struct ControlPlane {
     answered: Vec<bool>,
     /// Answers since the last ring.
     unrung: u32,
+    fault: Fault,
 }
 
 impl ControlPlane {
@@ -60,6 +61,7 @@ impl ControlPlane {
             admission,
             answered: vec![false; mailboxes.len()],
             unrung: 0,
+            fault: Fault::of("control"),
             mailboxes,
             messages,
             start,
@@ -94,6 +96,7 @@ impl ControlPlane {
     fn handle(&mut self, request: Request) {
         match request {
             Request::Ask { shard, slot, ask } => {
+                self.fault.strike();
                 self.answer(shard, slot, ask);
                 self.unrung += 1;
                 if self.unrung == ANSWERS_MAX {
