@@ -113,16 +113,17 @@ impl Config {
 }
 
 impl AppEntry {
-    fn for_signal_fish(&self) -> App {
+    pub(crate) fn for_signal_fish(&self) -> App {
         App {
             app_id: self.app_id.clone(),
+            authorized: true,
             app_name: self.app_name.clone().unwrap_or_else(|| self.app_id.clone()),
             max_players_per_room: self.max_players_per_room,
             rate_limit_per_minute: self.rate_limit_per_minute,
         }
     }
 
-    fn for_admission(&self) -> AppLimits {
+    pub(crate) fn for_admission(&self) -> AppLimits {
         AppLimits {
             rooms_max: self.max_rooms,
             authentications_per_minute_max: self.rate_limit_per_minute,

@@ -439,6 +439,7 @@ fn the_holder_of_the_token_takes_over_a_connection_that_looks_alive() {
 #[test]
 fn tokens_belong_to_their_app() {
     let app = |id: &str| App {
+        authorized: true,
         app_id: id.to_owned(),
         app_name: id.to_owned(),
         max_players_per_room: None,

@@ -23,6 +23,7 @@ fn guarded(enforce: bool) -> World {
         require_auth: true,
         auth_timeout: Duration::from_secs(5),
         apps: vec![App {
+            authorized: true,
             app_id: "game".to_owned(),
             app_name: "My Game".to_owned(),
             max_players_per_room: None,

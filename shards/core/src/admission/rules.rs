@@ -38,19 +38,21 @@ struct App {
     authentications: Authentications,
 }
 
+impl App {
+    fn new(limits: AppLimits) -> Self {
+        Self {
+            limits,
+            rooms: 0,
+            authentications: Authentications::default(),
+        }
+    }
+}
+
 impl Admission {
     /// Nothing is counted yet. `hashing` seeds the maps.
     #[must_use]
     pub fn new(limits: Limits, hashing: RandomState) -> Self {
-        let apps = limits
-            .apps
-            .iter()
-            .map(|&limits| App {
-                limits,
-                rooms: 0,
-                authentications: Authentications::default(),
-            })
-            .collect();
+        let apps = limits.apps.iter().copied().map(App::new).collect();
         Self {
             now: Duration::ZERO,
             connections: Counts::new(hashing.clone()),
@@ -60,6 +62,16 @@ impl Admission {
             totals: Totals::default(),
             limits,
         }
+    }
+
+    /// An operator changed the limits of apps, or there are more of them; `limits` are by [`AppIndex`]. What is counted
+    /// stays counted, over a limit that fell as well.
+    pub fn set_apps(&mut self, limits: &[AppLimits]) {
+        for (app, limits) in self.apps.iter_mut().zip(limits) {
+            app.limits = *limits;
+        }
+        let known = self.apps.len().min(limits.len());
+        self.apps.extend(limits[known..].iter().copied().map(App::new));
     }
 
     /// Answers an ask. `now` is monotonic time.

@@ -186,7 +186,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match mail {
                 Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
-                Mail::Drain => {}
+                Mail::Reload(_) | Mail::Drain => {}
             }
         }
         self.flush(usize::MAX);

@@ -39,7 +39,7 @@ mod turn;
 mod wheel;
 mod yielding;
 
-pub use mail::{Mail, Post, Request};
+pub use mail::{Mail, Post, Reload, Request};
 pub use moving::Moving;
 pub use options::Options;
 pub use report::{Counters, Report};

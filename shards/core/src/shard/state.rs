@@ -2,7 +2,7 @@
 
 use super::connection::Phase;
 use super::debts::Prices;
-use super::mail::{Post, Request};
+use super::mail::{Post, Reload, Request};
 use super::options::Options;
 use super::refused::RefusedAddresses;
 use super::report::{Counters, Report};
@@ -182,6 +182,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// An operator changed something. It holds for what comes; who is there stays.
+    pub(super) fn reload(&mut self, reload: &Reload) {
+        self.site = Arc::clone(&reload.site);
+        self.protocols.reload(&reload.settings);
     }
 
     pub(super) fn is_draining(&self) -> bool {

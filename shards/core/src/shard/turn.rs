@@ -69,6 +69,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match mail {
                 Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
+                Mail::Reload(reload) => self.reload(&reload),
                 Mail::Drain => self.drain(),
             }
         }
