@@ -3,6 +3,7 @@
 
 use signal_fish_server::cli::{self, Answer, Command};
 use signal_fish_server::config::{self, Loaded};
+use signal_fish_server::control::Totals;
 use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::{Config, Server, ServerHandle, logging};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -49,6 +50,7 @@ fn serve(loaded: &Loaded) -> Result<(), String> {
     let server = Server::start(config).map_err(|error| error.to_string())?;
     announce_start(config, &server);
     let signal = stop.recv().unwrap_or(SIGTERM);
+    tell_totals(&server.totals(), "so far");
     tracing::info!(
         signal,
         seconds = config.server.drain_timeout_secs,
@@ -56,18 +58,38 @@ fn serve(loaded: &Loaded) -> Result<(), String> {
     );
     let ended = server.shutdown();
     match &ended {
-        Ok(totals) => tracing::info!(
-            connections = totals.admission.connections_total,
-            rooms = totals.admission.rooms_opened_total,
-            messages_out = totals.sum(|shard| shard.counters.messages_out),
-            bytes_out = totals.sum(|shard| shard.counters.bytes_out),
-            sends = totals.sum(|shard| shard.counters.sends),
-            receives = totals.sum(|shard| shard.counters.receives),
-            "ended"
-        ),
+        Ok(totals) => tell_totals(totals, "ended"),
         Err(error) => tracing::error!(%error, "ended"),
     }
     ended.map(drop).map_err(|error| error.to_string())
+}
+
+/// What was counted since the start, and what is held now. After the end nothing may be held.
+fn tell_totals(totals: &Totals, when: &str) {
+    tracing::info!(
+        connections = totals.admission.connections_total,
+        rooms = totals.admission.rooms_opened_total,
+        messages_out = totals.sum(|shard| shard.counters.messages_out),
+        bytes_out = totals.sum(|shard| shard.counters.bytes_out),
+        sends = totals.sum(|shard| shard.counters.sends),
+        receives = totals.sum(|shard| shard.counters.receives),
+        tickets_refused = totals.sum(|shard| shard.counters.tickets_refused),
+        senders_paused = totals.sum(|shard| shard.counters.senders_paused),
+        closed_slow = totals.sum(|shard| shard.counters.closed_slow),
+        closed_silent = totals.sum(|shard| shard.counters.closed_silent),
+        closed_incomplete = totals.sum(|shard| shard.counters.closed_incomplete),
+        closed_invalid = totals.sum(|shard| shard.signal_fish.closed_invalid),
+        connections_held = totals.connections() as u64,
+        sessions_held = totals.sum(|shard| shard.gauges.sessions as u64),
+        rooms_held = totals.sum(|shard| shard.gauges.rooms as u64),
+        players_held = totals.sum(|shard| shard.gauges.players as u64),
+        spectators_held = totals.sum(|shard| shard.gauges.spectators as u64),
+        awaited_held = totals.sum(|shard| shard.gauges.awaited as u64),
+        openings_held = totals.sum(|shard| shard.gauges.openings as u64),
+        tickets_held = totals.admission.connections_active,
+        permits_held = totals.admission.rooms_active,
+        "{when}"
+    );
 }
 
 /// The first line of the log, and what the operator should know about the configuration.
