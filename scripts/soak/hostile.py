@@ -56,7 +56,7 @@ class Peer:
     def __init__(self, target, source, receive_buffer=None, timeout=10.0):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.buffer = bytearray()
-        self.is_open = False
+        self.closed_with = None
         try:
             if receive_buffer:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -149,29 +149,35 @@ class Peer:
 
     def to_the_end(self, seconds):
         """Reads until the server has ended the connection; the code of its close frame, `None` without one."""
-        code, deadline = None, time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         self.socket.settimeout(max(seconds, 0.1))
-        try:
-            while time.monotonic() < deadline:
-                while (found := self.buffered()) is not None:
-                    if found[0] == CLOSE:
-                        code = close_code(found[1])
-                self.fill()
-        except Ended:
+        while time.monotonic() < deadline:
             while (found := self.buffered()) is not None:
                 if found[0] == CLOSE:
-                    code = close_code(found[1])
-            return code
+                    self.closed_with = close_code(found[1])
+            try:
+                self.fill()
+            except Ended:
+                # What arrived last was looked at before.
+                return self.closed_with
         raise TimeoutError("the server did not end the connection")
 
     def close(self, reset=False):
-        if reset:
+        if reset and self.socket.fileno() >= 0:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
 
 def close_code(payload):
     return int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 0
+
+
+def ready(connection, seconds, write=False):
+    """Whether it can be read and written without waiting. Unlike `select`, `poll` takes any descriptor."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN | (select.POLLOUT if write else 0))
+    events = sum(found for _, found in poll.poll(seconds * 1000))
+    return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
 
 
 class Attack:
@@ -257,7 +263,7 @@ class SlowReaders(Attack):
 
 def drop_all(peer):
     """Reads what is there and forgets it."""
-    while select.select([peer.socket], [], [], 0)[0]:
+    while ready(peer.socket, 0)[0]:
         peer.fill()
     peer.buffer.clear()
 
@@ -278,7 +284,7 @@ class SlowHeads(Attack):
                     try:
                         peer.send(text[at : at + 1])
                         self.counts["bytes"] += 1
-                        if select.select([peer.socket], [], [], 0)[0]:
+                        if ready(peer.socket, 0)[0]:
                             status = peer.answer()
                             self.counts[f"status {status}"] += 1
                             self.expect(status == 408, f"status {status}")
@@ -325,6 +331,34 @@ class SlowFrames(Attack):
                 peer.close(reset=number % 4 == 0)
 
 
+class Silent(Attack):
+    """Connections that say nothing, some of them in a room, and do not answer pings (1008)."""
+
+    period = 30.0
+
+    def once(self):
+        peers = [self.peer(timeout=40).upgrade() for _ in range(10)]
+        try:
+            for peer in peers[::2]:
+                peer.join("soak-silent", "SILENT")
+            end = time.monotonic() + 30
+            while not self.over() and time.monotonic() < end and not ready(peers[-1].socket, 0.5)[0]:
+                pass
+            while not self.over() and time.monotonic() < end and peers:
+                # Pings arrive first.
+                try:
+                    code = peers[-1].to_the_end(1)
+                except TimeoutError:
+                    continue
+                self.counts[f"closed with {code}"] += 1
+                self.expect(code == 1008, f"a silent connection was closed with {code}")
+                peers.pop().close()
+            self.expect(self.over() or not peers, "a silent connection was kept")
+        finally:
+            for peer in peers:
+                peer.close(reset=True)
+
+
 class Flood(Attack):
     """More messages than a sender may send; the server reads more slowly and answers every one (D42)."""
 
@@ -349,7 +383,7 @@ class Flood(Attack):
                     if self.over():
                         return
                     waiting, sent = memoryview(data), sent + self.batch
-                read, write, _ = select.select([peer.socket], [peer.socket] if waiting else [], [], 0.01)
+                read, write = ready(peer.socket, 0.01, write=bool(waiting))
                 if write:
                     waiting = waiting[peer.socket.send(waiting) :]
                 if read:
@@ -409,7 +443,7 @@ class InvalidMessages(Attack):
             for number in range(0, 1_005, 15):
                 peer.send(b"".join(frame(TEXT, bad[at % len(bad)]) for at in range(number, number + 15)))
                 self.counts["sent"] += 15
-                if select.select([peer.socket], [], [], 0.01)[0]:
+                if ready(peer.socket, 0.01)[0]:
                     peer.fill()
             while end is None:
                 opcode, payload = peer.frame()
@@ -629,6 +663,7 @@ ATTACKS = [
     (HalfCloses, "127.0.0.10"),
     (Violations, "127.0.0.11"),
     (FalseReturns, "127.0.0.12"),
+    (Silent, "127.0.0.13"),
     (ConnectFlood, "127.0.0.20"),
     (ConnectFlood, "127.0.0.21"),
 ]

@@ -14,7 +14,7 @@ TICKS_MORE = 2
 # Warnings that this configuration asks for: doors that it leaves open.
 WARNINGS_ALLOWED = ("security.require_websocket_auth", "security.cors_origins")
 # What the server has to have been driven to, or the soak has proved nothing.
-COUNTED = ("tickets_refused", "senders_paused", "closed_slow", "closed_incomplete", "closed_invalid")
+COUNTED = ("tickets_refused", "senders_paused", "closed_slow", "closed_silent", "closed_incomplete", "closed_invalid")
 LOADS = ("relay", "packed", "churn", "reconnect")
 
 faults = []
