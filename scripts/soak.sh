@@ -17,7 +17,7 @@ minutes=${1:-10}
 per_address=400
 
 scratch=${SCRATCH:-$PWD/scratch/soak}
-rm -rf "$scratch/reports"
+rm -rf "$scratch/reports" "$scratch"/{facts,hostile}.json "$scratch/samples.txt"
 mkdir -p "$scratch/reports"
 
 target=${CARGO_TARGET_DIR:-target}/release
