@@ -3,6 +3,7 @@
 
 use signal_fish_server::cli::{self, Answer, Command};
 use signal_fish_server::config::{self, Change, Loaded, Resolved, Sources};
+use signal_fish_server::control::Totals;
 use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::logging::{self, Log};
 use signal_fish_server::{Config, Server, ServerHandle, panics};
@@ -65,6 +66,7 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
             signal => break signal,
         }
     };
+    tell_totals(&server.totals(), "so far");
     tracing::info!(
         signal,
         seconds = config.server.drain_timeout_secs,
@@ -72,15 +74,7 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     );
     let ended = server.shutdown();
     match &ended {
-        Ok(totals) => tracing::info!(
-            connections = totals.admission.connections_total,
-            rooms = totals.admission.rooms_opened_total,
-            messages_out = totals.sum(|shard| shard.counters.messages_out),
-            bytes_out = totals.sum(|shard| shard.counters.bytes_out),
-            sends = totals.sum(|shard| shard.counters.sends),
-            receives = totals.sum(|shard| shard.counters.receives),
-            "ended"
-        ),
+        Ok(totals) => tell_totals(totals, "ended"),
         Err(error) => tracing::error!(%error, "ended"),
     }
     ended.map(drop).map_err(|error| error.to_string())
@@ -115,6 +109,34 @@ fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, 
     } else {
         announce();
     }
+}
+
+/// What was counted since the start, and what is held now. After the end nothing may be held.
+fn tell_totals(totals: &Totals, when: &str) {
+    tracing::info!(
+        connections = totals.admission.connections_total,
+        rooms = totals.admission.rooms_opened_total,
+        messages_out = totals.sum(|shard| shard.counters.messages_out),
+        bytes_out = totals.sum(|shard| shard.counters.bytes_out),
+        sends = totals.sum(|shard| shard.counters.sends),
+        receives = totals.sum(|shard| shard.counters.receives),
+        tickets_refused = totals.sum(|shard| shard.counters.tickets_refused),
+        senders_paused = totals.sum(|shard| shard.counters.senders_paused),
+        closed_slow = totals.sum(|shard| shard.counters.closed_slow),
+        closed_silent = totals.sum(|shard| shard.counters.closed_silent),
+        closed_incomplete = totals.sum(|shard| shard.counters.closed_incomplete),
+        closed_invalid = totals.sum(|shard| shard.signal_fish.closed_invalid),
+        connections_held = totals.connections() as u64,
+        sessions_held = totals.sum(|shard| shard.gauges.sessions as u64),
+        rooms_held = totals.sum(|shard| shard.gauges.rooms as u64),
+        players_held = totals.sum(|shard| shard.gauges.players as u64),
+        spectators_held = totals.sum(|shard| shard.gauges.spectators as u64),
+        awaited_held = totals.sum(|shard| shard.gauges.awaited as u64),
+        openings_held = totals.sum(|shard| shard.gauges.openings as u64),
+        tickets_held = totals.admission.connections_active,
+        permits_held = totals.admission.rooms_active,
+        "{when}"
+    );
 }
 
 /// The first line of the log, and what the operator should know about the configuration.

@@ -60,6 +60,7 @@ fn talk(site: &Site<u8>, standing: Standing, pieces: &[&[u8]]) -> Talk {
                 let mut out = Vec::new();
                 let next = match read {
                     Read::Partial => break,
+                    Read::Introduced(_) => unreachable!("only a conversation behind a proxy is introduced"),
                     Read::Complete => conversation.respond(site, PEER, standing, &mut out),
                     Read::Refused(refusal) => {
                         talk.refusal = Some(refusal);
