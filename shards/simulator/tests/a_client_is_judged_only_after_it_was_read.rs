@@ -122,6 +122,25 @@ fn a_message_that_never_ends_ends_its_connection() {
 }
 
 #[test]
+fn a_message_that_takes_too_long_is_found_however_long_one_may_be_silent() {
+    let mut design = Design::new(1, 7);
+    design.options.ping_timeout = LONG;
+    design.options.message_timeout = seconds(2);
+    let mut world = World::build(design);
+    let id = world.connect();
+    for _ in 0..3 {
+        world.send(id, just("Ping"));
+        world.advance(seconds(5));
+    }
+    world.skip();
+    write(&mut world, id, &masked_text("{}")[..3]);
+    world.advance(Duration::from_millis(1_950));
+    world.expect(id, json!([]));
+    world.advance(Duration::from_millis(100));
+    assert_eq!(json!(world.take(id)), too_long());
+}
+
+#[test]
 fn a_message_that_ends_in_time_makes_way_for_the_next() {
     let mut world = shards(1);
     let id = world.connect();

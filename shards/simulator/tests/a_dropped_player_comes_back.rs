@@ -434,6 +434,16 @@ fn the_holder_of_the_token_takes_over_a_connection_that_looks_alive() {
     world.send(room[1], just("PlayerReady"));
     assert_eq!(world.take_types(new), ["LobbyStateChanged", "GameStarting"]);
     assert_eq!(world.admission.totals().connections_active, 2);
+    // Its token was used up, and the one that it got is good.
+    let newer = world.connect();
+    world.reconnect(newer, room[0]);
+    assert_eq!(
+        world.take_one(newer)["data"]["error_code"],
+        "RECONNECTION_TOKEN_INVALID"
+    );
+    world.reconnect(newer, new);
+    assert_eq!(world.take_types(newer), ["Reconnected"]);
+    assert!(!world.is_connected(new));
 }
 
 #[test]

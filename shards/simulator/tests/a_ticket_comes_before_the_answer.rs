@@ -282,7 +282,7 @@ fn behind_a_proxy_it_is_the_client_of_the_head_that_counts() {
     let other = admit(&mut world, proxy(2), &from("2.2.2.2"));
     assert!(world.clients[other].is_open());
     // The proxy itself is not refused for its client.
-    let other = admit(&mut world, proxy(2), &from("3.3.3.3"));
+    let other = admit(&mut world, proxy(2), &upgrade("", ""));
     assert!(world.clients[other].is_open());
     // Who is no proxy counts itself, whatever it says.
     let stranger = admit(&mut world, [9, 9, 9, 9].into(), &from("1.1.1.1"));

@@ -117,6 +117,7 @@ fn play(seed: u64) {
     let shards = u16::try_from(1 + random.up_to(3)).expect("few");
     let mut run = Run::of(design(shards, seed));
     run.world.network().shuffles_events = random.chance(50);
+    let mut drained = false;
     for step in steps(seed, 60) {
         match random.up_to(19) {
             0 => run.world.line = line(&mut random),
@@ -148,6 +149,21 @@ fn play(seed: u64) {
                 let id = run.ids[random.up_to(script::CLIENTS - 1)];
                 run.world.clients[id].close(1000);
             }
+            9 => run.world.stand_still(Duration::from_secs(random.up_to(40) as u64)),
+            10 if random.chance(20) => {
+                let id = run.ids[random.up_to(script::CLIENTS - 1)];
+                run.world.network().fail_sends(id);
+            }
+            11 => {
+                // A part of a message, whose rest never comes.
+                let id = run.ids[random.up_to(script::CLIENTS - 1)];
+                run.world.clients[id].write(&[0x81][..random.up_to(1)]);
+            }
+            12 if random.chance(5) => {
+                // The server ends; whoever comes afterwards finds nobody.
+                run.world.drain();
+                drained = true;
+            }
             _ => {}
         }
         if random.chance(20) {
@@ -157,6 +173,12 @@ fn play(seed: u64) {
         check_rooms(&run.world);
     }
     check_order(&run.world);
+    if drained {
+        run.world.advance(Duration::from_secs(6));
+        assert!((0..usize::from(shards)).all(|shard| run.world.has_ended(shard)));
+        assert_eq!(run.world.network().open(), 0, "every connection is closed");
+        return;
+    }
     finish(&mut run);
 }
 

@@ -1,7 +1,7 @@
 //! Connections while they speak HTTP, and the end of the server as they see it (D39, D45, D35).
 
 use serde_json::{Value, json};
-use signal_fish_simulator::world::{Design, Got, Id, World};
+use signal_fish_simulator::world::{Design, Got, Id, World, just};
 use signal_fish_simulator::{Client, LOCALHOST, upgrade};
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn draining() -> World {
 fn requests_that_come_at_once_are_answered_in_order_and_an_upgrade_may_follow() {
     let mut world = world();
     let all = [HEALTH, NOWHERE, READY, HEALTH, &upgrade("", "")].concat();
-    let id = admit(&mut world, &all.repeat(1));
+    let id = admit(&mut world, &all);
     world.expect(id, answers(&[200, 404, 200, 200]));
     assert!(world.clients[id].is_open());
     // More than are answered in a turn, in pieces of any size.
@@ -75,18 +75,19 @@ fn the_hundredth_answer_is_the_last() {
 #[test]
 fn a_head_that_does_not_come_in_time_is_408() {
     let mut world = world();
-    let [nothing, half] = ["", HALF].map(|text| admit(&mut world, text));
-    // Bytes now and then do not make it longer.
+    let [nothing, half, late] = ["", HALF, ""].map(|text| admit(&mut world, text));
+    // Bytes now and then do not make it longer, nor does a late beginning.
     for byte in [":", " ", "a"] {
         millis(&mut world, 3_000);
         write(&mut world, half, byte);
     }
+    write(&mut world, late, HALF);
     millis(&mut world, 900);
-    for id in [nothing, half] {
+    for id in [nothing, half, late] {
         world.expect(id, json!([]));
     }
     millis(&mut world, 200);
-    for id in [nothing, half] {
+    for id in [nothing, half, late] {
         world.expect(id, answers(&[408]));
     }
 }
@@ -126,6 +127,30 @@ fn the_next_head_has_ten_seconds_however_long_the_connection_was_idle() {
     world.expect(id, answers(&[200]));
     millis(&mut world, 200);
     world.expect(id, answers(&[408]));
+}
+
+// ----- descriptors
+
+#[test]
+fn who_finds_no_descriptor_left_is_served_as_soon_as_there_is_one() {
+    let mut world = world();
+    let before = world.connect();
+    world.network().exhausted_accepts = 2;
+    let ids: Vec<_> = (0..3).map(|_| admit(&mut world, HEALTH)).collect();
+    let turns = world.report(0).counters.turns;
+    millis(&mut world, 90);
+    assert!(
+        world.report(0).counters.turns - turns <= 2,
+        "nobody tries again at once"
+    );
+    world.send(before, just("Ping"));
+    world.expect(before, json!([just("Pong")]));
+    world.expect(ids[0], json!([]));
+    millis(&mut world, 150);
+    for id in ids {
+        world.expect(id, answers(&[200]));
+    }
+    assert_eq!(world.report(0).counters.accepts_exhausted, 2);
 }
 
 // ----- the end of the server

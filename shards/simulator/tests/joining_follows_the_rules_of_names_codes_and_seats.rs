@@ -277,13 +277,13 @@ fn generated_codes_carry_the_prefix_and_their_game_its_relay_type() {
 fn generated_codes_never_meet_and_the_last_one_is_found() {
     // One symbol is drawn: 32 codes, whichever shards own them and however the creators are spread.
     for (shards, length, prefix) in [(1, 4, "ABC"), (4, 4, "ABC"), (2, 6, "ABCDE"), (32, 4, "ABC")] {
-        for first_shard_only in [false, true] {
+        for (first_shard_only, seed) in [(false, 3), (false, 4), (false, 5), (true, 6)] {
             let settings = Settings {
                 room_code_length: length,
                 room_code_prefix: Some(prefix.to_owned()),
                 ..Settings::default()
             };
-            let mut world = World::new(shards, 3, settings, world::open_limits());
+            let mut world = World::new(shards, seed, settings, world::open_limits());
             let connect = |world: &mut World| {
                 let client = signal_fish_simulator::Client::upgrading("");
                 if first_shard_only {
@@ -327,6 +327,24 @@ fn generated_codes_never_meet_and_the_last_one_is_found() {
             world.assert_nothing_left();
         }
     }
+}
+
+#[test]
+fn the_last_of_a_thousand_codes_is_found() {
+    let settings = Settings {
+        room_code_length: 4,
+        room_code_prefix: Some("AB".to_owned()),
+        ..Settings::default()
+    };
+    let mut world = World::new(2, 3, settings, world::open_limits());
+    let mut codes = std::collections::BTreeSet::new();
+    for _ in 0..1_024 {
+        let id = world.connect();
+        world.join(id, "", "Ann", 1);
+        codes.insert(world.clients[id].room_code.clone());
+    }
+    assert_eq!(codes.len(), 1_024);
+    assert!(!codes.contains(""));
 }
 
 #[test]

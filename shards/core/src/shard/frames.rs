@@ -210,9 +210,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         // A message that came in pieces would otherwise stay in memory until the next one.
         decoder.release();
-        if decoder.is_idle() {
-            *message = None;
-        } else {
+        if !decoder.is_idle() {
             message.get_or_insert(Incomplete {
                 until: self.now.monotonic.saturating_add(self.options.message_timeout),
                 is_overdue: false,

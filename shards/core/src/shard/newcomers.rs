@@ -24,7 +24,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn accept_newcomers(&mut self, accepts_max: usize) {
         if self.accept_again_at.is_some_and(|at| at <= self.now.monotonic) {
             self.accept_again_at = None;
-            self.newcomers = true;
         }
         if !self.newcomers || !self.may_accept() {
             return;

@@ -47,3 +47,36 @@ impl fmt::Debug for Token {
         f.write_str("Token(***)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_differs_in_one_bit_is_another() {
+        let token = Token::from_random([0x5a; Token::LENGTH]);
+        assert!(token.matches(&token.clone()));
+        for bit in 0..8 * Token::LENGTH {
+            let mut other = token.clone();
+            other.0[bit / 8] ^= 1 << (bit % 8);
+            assert!(!token.matches(&other), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_shown_and_in_no_other_form() {
+        let token = Token::from_random([0xab; Token::LENGTH]);
+        let text = token.to_text();
+        assert!(Token::parse(&text).is_some_and(|read| read.matches(&token)));
+        for other in [
+            "",
+            &text[1..],
+            &format!("{text}0"),
+            &"g".repeat(32),
+            &text.to_uppercase(),
+        ] {
+            assert!(Token::parse(other).is_none_or(|read| !read.matches(&token)), "{other}");
+        }
+        assert_eq!(format!("{token:?}"), "Token(***)");
+    }
+}
