@@ -55,7 +55,8 @@ cleanup() {
     for pid in $(jobs -pr); do
         kill -TERM -- "-$pid" 2>/dev/null || true
     done
-    wait
+    # The shell would tell of every job that was ended.
+    wait 2>/dev/null
 }
 trap cleanup EXIT
 
