@@ -5,12 +5,12 @@ use crate::slot::Slot;
 /// Outboxes below this size, in bytes, are in no list.
 const LISTED_BYTES_MIN: usize = 4096;
 /// Lists: one for each doubling of the size.
-const LISTS: usize = 32;
+const LISTS: u8 = 32;
 
 /// Slots by the size of their outboxes. A size is where an outbox was put; it may have shrunk meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct Largest {
-    lists: [Vec<Slot>; LISTS],
+    lists: [Vec<Slot>; LISTS as usize],
 }
 
 /// The list for an outbox of `bytes`; 0 is none.
@@ -20,7 +20,7 @@ pub(super) fn class(bytes: usize) -> u8 {
     }
     let doublings = (bytes / LISTED_BYTES_MIN).ilog2() + 1;
     // 64 bits have less than 64 doublings.
-    u8::try_from(doublings).unwrap_or(u8::MAX).min(LISTS as u8 - 1)
+    u8::try_from(doublings).unwrap_or(u8::MAX).min(LISTS - 1)
 }
 
 impl Largest {
@@ -38,7 +38,7 @@ impl Largest {
 
     /// Takes out a slot of the highest list that has one, and the class of that list.
     pub(super) fn take(&mut self) -> Option<(Slot, u8)> {
-        (0..LISTS as u8)
+        (0..LISTS)
             .rev()
             .find_map(|class| Some((self.lists.get_mut(usize::from(class))?.pop()?, class)))
     }
