@@ -26,4 +26,5 @@ if [[ "$("$machete" --version 2>/dev/null)" != *"$version" ]]; then
         cargo install --quiet --debug cargo-machete --locked --version "$version" --root "$tools"
 fi
 
+# It cannot read fuzz/targets, which lies inside the folder of another workspace, and says so.
 "$machete" --skip-target-dir .
