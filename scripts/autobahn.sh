@@ -9,7 +9,7 @@ usage: scripts/autobahn.sh [--update] [--url ws://127.0.0.1:PORT/v2/ws]
   --update    write the verdicts to scripts/autobahn-expected.json instead of comparing them
   --url URL   test an echo server that is already running (it must take messages of 16 MiB)
 
-Needs python3, and pyenv with CPython 2.7.18 (pyenv install 2.7.18), the last Python the suite runs on. Everything else
+Needs python3, and pyenv, which builds CPython 2.7.18, the last Python the suite runs on, if it is missing. Everything else
 is installed into scratch/autobahn and kept there between runs. The reports lie there, too.
 USAGE
 }
@@ -46,7 +46,7 @@ install_suite() {
     command -v pyenv >/dev/null || fail "pyenv is not installed; the suite needs CPython 2.7.18 from it."
     local python2
     python2=$(pyenv root)/versions/2.7.18/bin/python
-    [[ -x $python2 ]] || fail "CPython 2.7.18 is not installed; run: pyenv install 2.7.18"
+    [[ -x $python2 ]] || pyenv install 2.7.18 || fail "CPython 2.7.18 cannot be installed."
     echo "installing the suite into $suite"
     rm -rf "$suite" "$work/installer"
     mkdir -p "$work"
@@ -67,10 +67,10 @@ stop_server() {
 trap stop_server EXIT
 
 start_server() {
-    cargo build --release --example echo
+    cargo build --locked --release --example echo
     : >"$work/server.log"
     # cargo replaces itself by the program it runs, so its pid is the server's.
-    cargo run --quiet --release --example echo -- --port 0 >"$work/server.log" &
+    cargo run --locked --quiet --release --example echo -- --port 0 >"$work/server.log" &
     server=$!
     local address=
     for _ in {1..300}; do

@@ -73,7 +73,9 @@ mkdir -p "$scratch" "$results"
 ulimit -n "$(ulimit -Hn)"
 
 if [[ -z ${OURS:-} || -z ${LOAD:-} ]]; then
-    cargo build --release --workspace --bins
+    # Each alone: built together, the server would get the features that the generator wants of what both depend on.
+    cargo build --locked --release --package signal-fish-server
+    cargo build --locked --release --package signal-fish-loadtest
 fi
 OURS=${OURS:-$PWD/target/release/signal-fish-server}
 LOAD=${LOAD:-$PWD/target/release/signal-fish-loadtest}

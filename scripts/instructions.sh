@@ -35,7 +35,7 @@ if ! command -v valgrind >/dev/null; then
     $as_root apt-get install -y -qq --no-install-recommends valgrind >/dev/null
 fi
 
-cargo build --release --quiet -p signal-fish-bench --bin count_path
+cargo build --locked --release --quiet --package signal-fish-bench --bin count_path
 program=${CARGO_TARGET_DIR:-target}/release/count_path
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -2,22 +2,22 @@
 # Clients written by others against the real server: Node's `ws` and Python's `websockets`, each with two clients that
 # create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails.
 #
-# SERVER=PATH   the binary; otherwise it is built with cargo (PROFILE=release for an optimised build)
-# COUNT=1000    messages each way
-# SCRATCH=DIR   where the two packages are installed, once
+# SIGNAL_FISH_BINARY=PATH   the server; otherwise the release binary, which is built
+# COUNT=1000                messages each way
+# SCRATCH=DIR               where the two packages are installed, once
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scratch=${SCRATCH:-$PWD/scratch/interop}
 count=${COUNT:-1000}
-profile=${PROFILE:-dev}
 mkdir -p "$scratch"
 
-if [[ -z ${SERVER:-} ]]; then
-    cargo build --quiet --profile "$profile" --bin signal-fish-server
-    folder=$profile
-    [[ $profile == dev ]] && folder=debug
-    SERVER=${CARGO_TARGET_DIR:-target}/$folder/signal-fish-server
+binary=${SIGNAL_FISH_BINARY:-}
+# The server would take it for a key of the configuration.
+unset SIGNAL_FISH_BINARY
+if [[ -z $binary ]]; then
+    cargo build --locked --release --quiet --package signal-fish-server
+    binary=${CARGO_TARGET_DIR:-target}/release/signal-fish-server
 fi
 
 if [[ ! -d $scratch/node_modules/ws ]]; then
@@ -30,7 +30,9 @@ if [[ ! -x $scratch/venv/bin/python ]] || ! "$scratch/venv/bin/python" -c 'impor
 fi
 
 printf '{"logging": {"enable_file_logging": false}}\n' >"$scratch/server.json"
-"$SERVER" --config "$scratch/server.json" --port 0 --bind 127.0.0.1 >"$scratch/server.log" 2>&1 &
+# The log of the last run names another port.
+: >"$scratch/server.log"
+"$binary" --config "$scratch/server.json" --port 0 --bind 127.0.0.1 >"$scratch/server.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT
 

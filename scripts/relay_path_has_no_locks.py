@@ -11,6 +11,43 @@ import sys
 
 # Objdump writes the prefix even where the instruction is locked without it, except for xchg.
 LOCKED = re.compile(r"\b(lock |mfence)|\bxchg\b.*\(")
+# Source of the standard library's atomics. An atomic load or store needs no locked instruction; it shows by its source.
+ATOMICS = "core/src/sync/atomic.rs"
+
+# What a relayed message passes, by file and function. A search that missed one of them would prove nothing.
+STATIONS = [
+    ("core/src/shard/turn.rs", "turn"),
+    ("core/src/shard/turn.rs", "take_events"),
+    ("core/src/shard/turn.rs", "serve_ready"),
+    ("core/src/ws/decoder.rs", "decode"),
+    ("core/src/protocol/signal_fish/relay.rs", "game_data"),
+    ("core/src/room/members.rs", "deliver"),
+    ("core/src/effects/outbox.rs", "append"),
+    ("core/src/shard/flush.rs", "flush"),
+    ("core/src/shard/flush.rs", "send_once"),
+    ("core/src/effects/outbox.rs", "advance"),
+]
+STATIONS_OF_SERVER = [
+    *STATIONS,
+    ("runtime/src/thread.rs", "serve"),
+    ("runtime/src/sockets.rs", "wait"),
+    ("runtime/src/sockets.rs", "next_event"),
+    ("runtime/src/sockets.rs", "receive"),
+    ("runtime/src/sockets.rs", "send"),
+]
+
+# What the thread of a shard may do nevertheless: by source, how often in a turn, and why.
+ALLOWED = [
+    ("runtime/src/bell.rs", "has_mail", 1, "the one relaxed load per turn: is there mail?"),
+    ("runtime/src/bell.rs", "lie_down", 1, "before it sleeps in epoll_wait: whoever sends mail has to wake it now"),
+    ("runtime/src/bell.rs", "get_up", 1, "after it slept in epoll_wait: nobody has to wake it any more"),
+]
+# The same by function, where libc has no source to show: how often per message relayed.
+ALLOWED_IN_LIBC = [
+    (re.compile(r"(malloc|calloc|realloc|free|_int_\w+|malloc_consolidate)$"), 0.1, "the arena of this thread; outboxes grow"),
+]
+# What is not on these lists may happen once for so many turns: a shard reports its counters once a second.
+TURNS_PER_REPORT = 100
 
 
 def carried_out(dump):
@@ -49,33 +86,89 @@ def locked_instructions(location):
     return found
 
 
-def locked(dump, known):
-    """(function, instruction, times) of the locked instructions of one dump."""
-    instructions, calls = carried_out(dump)
-    total = sum(times for of_object in instructions.values() for _, times in of_object.values())
-    found = []
-    for location, of_object in instructions.items():
-        if location not in known:
-            known[location] = locked_instructions(location)
-        for address in of_object.keys() & known[location].keys():
-            function, times = of_object[address]
-            found.append((function, known[location][address], times))
-    return found, calls, total
+def sources(location, addresses):
+    """{address: [(file, function), …]}: where it comes from, the innermost of the functions that were inlined first."""
+    asked = "\n".join(map(hex, addresses))
+    command = ["addr2line", "--addresses", "--functions", "--inlines", "--demangle", "--exe", location]
+    answer = subprocess.run(command, input=asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    found, frames = {}, []
+    lines = iter(answer)
+    for line in lines:
+        if re.fullmatch(r"0x[0-9a-f]{16}", line):
+            frames = found.setdefault(int(line, 16), [])
+        else:
+            file = next(lines).rpartition(":")[0]
+            # `<A as B>::name<C>` and `module::<impl D>::name` come down to `name`.
+            frames.append((file, re.sub(r"<.*>$", "", line).rpartition("::")[2]))
+    return found
+
+
+def is_at(frames, file, function):
+    return any(name == function and source.endswith("/" + file) for source, name in frames)
+
+
+class Search:
+    """What is found in the dumps of one or more threads."""
+
+    def __init__(self):
+        self.known = {}
+
+    def look(self, dump, binary):
+        """What one dump shows."""
+        instructions, calls = carried_out(dump)
+        found = []
+        passed = set()
+        for location, of_object in instructions.items():
+            if location not in self.known:
+                self.known[location] = locked_instructions(location)
+            locked = of_object.keys() & self.known[location].keys()
+            frames = {}
+            if pathlib.Path(location).name == binary:
+                frames = sources(location, of_object)
+                passed = {station for station in STATIONS_OF_SERVER if any(is_at(of, *station) for of in frames.values())}
+            # The instructions of one access to an atomic count as one: that which was carried out most often.
+            atomics = collections.defaultdict(list)
+            for address in of_object.keys() - locked:
+                chain = frames.get(address, [])
+                # The outermost function of that source, the name of an innermost one may be missing. A locked access stands
+                # for itself.
+                here = max((at for at, (file, _) in enumerate(chain) if file.endswith(ATOMICS)), default=None)
+                if here is not None and chain[here][1] in ("load", "store"):
+                    atomics[tuple(chain[here + 1 :])].append(address)
+            for address in locked:
+                function, times = of_object[address]
+                found.append((function, frames.get(address, []), self.known[location][address], times))
+            for chain, addresses in atomics.items():
+                function, times = max((of_object[address] for address in addresses), key=lambda one: one[1])
+                found.append((function, list(chain), "an atomic load or store", times))
+        total = sum(times for of_object in instructions.values() for _, times in of_object.values())
+        return found, passed, calls, total
+
+
+def described(function, frames):
+    """Where something was found, as a reader looks for it."""
+    ours = next((f"{name} ({file.split('/shards/')[-1]})" for file, name in frames if "/shards/" in file), None)
+    return ours or function
+
+
+def missing(stations, passed):
+    return [f"the search did not see {function} of {file}" for file, function in stations if (file, function) not in passed]
 
 
 def core(directory):
-    """The engine and the codec: nothing locked at all."""
-    known, failures, allocations = {}, [], {}
+    """A shard with sockets that cost nothing: nothing locked or atomic at all."""
+    search, failures, allocations = Search(), [], {}
     for number, line in enumerate((directory / "paths").read_text().splitlines(), 1):
         name, operations = line.rsplit(" ", 1)
-        found, calls, total = locked(directory / f"counts.{2 * number}", known)
+        found, passed, calls, total = search.look(directory / f"counts.{2 * number}", "count_path")
         if total == 0:
             sys.exit(f"{name}: nothing was carried out")
         allocations[name] = round((calls["malloc"] + calls["realloc"]) / int(operations), 2)
-        print(f"{name}: {total} instructions, {len(found)} locked, {allocations[name]} allocations per operation")
-        failures += [f"{name}: {function}: {text} ({times} times)" for function, text, times in found]
+        print(f"{name}: {total} instructions, {len(found)} locked or atomic, {allocations[name]} allocations per operation")
+        failures += [f"{name}: {text} in {described(function, frames)}, {times} times" for function, frames, text, times in found]
+        failures += [f"{name}: {text}" for text in missing(STATIONS, passed)]
     # Otherwise the regular expression or the addresses are wrong.
-    if not any(known.values()):
+    if not any(search.known.values()):
         failures.append("the disassembly shows no locked instruction anywhere, which cannot be")
     if allocations["relay/room_of_8"] != allocations["relay/room_of_100"]:
         failures.append(f"allocations depend on the number of recipients: {allocations}")
@@ -83,43 +176,35 @@ def core(directory):
         sys.exit("\n".join(failures))
 
 
-# Locked instructions that a shard's thread may carry out while it relays, by function.
-ALLOWED = {
-    "glommio::task::": "reference counts of tasks and wakers, written by this core alone",
-    "glommio::reactor::Reactor::process_shared_channels": "a fence per turn; the shard has no shared channel",
-    "glommio::sys::uring::Reactor::flush_syscall_thread": "a look per turn at the results of the blocking thread, which has no work",
-    "__pthread_enable_asynccancel": "libc around recv: a word of this thread",
-    "__pthread_disable_asynccancel": "libc around recv: a word of this thread",
-    "malloc": "libc: the arena of this thread, when its cache is empty",
-    "realloc": "libc: the arena of this thread, when its cache is empty",
-    "_int_free": "libc: the arena of this thread, when its cache is full",
-}
-# What is not on that list may happen once for so many messages: the shard reports its counters now and then.
-MESSAGES_PER_REPORT = 100
-
-
 def server(directory):
     """The threads of a server under relay load: only what is allowed."""
-    known, failures, shards = {}, [], 0
+    search, failures, shards = Search(), [], 0
     for dump in sorted(directory.glob("server-*")):
-        found, calls, total = locked(dump, known)
-        received = calls["recv"]
-        if received < MESSAGES_PER_REPORT:
+        found, passed, calls, total = search.look(dump, "signal-fish-server")
+        if ("core/src/shard/turn.rs", "turn") not in passed:
             continue
         shards += 1
-        print(f"a shard that received {received} times: {total} instructions; locked ones:")
-        by_function = collections.Counter()
-        for function, _, times in found:
-            by_function[function] += times
-        for function, times in by_function.most_common():
-            reason = next((why for start, why in ALLOWED.items() if function.startswith(start)), None)
-            print(f"{times:8}  {function}: {reason or 'rare'}")
-        for function, text, times in found:
-            allowed = any(function.startswith(start) for start in ALLOWED)
-            if not allowed and times * MESSAGES_PER_REPORT > received:
-                failures.append(f"{function}: {text} ({times} times in {received} receptions)")
+        turns = sum(times for name, times in calls.items() if re.search(r"shard::turn::<impl .*>::turn$", name))
+        messages = sum(times for name, times in calls.items() if re.search(r"::receive::<impl .*>::message$", name))
+        print(f"a shard: {turns} turns, {messages} messages, {total} instructions; locked or atomic:")
+        if min(turns, messages) < TURNS_PER_REPORT:
+            failures.append("too little to judge")
+        failures += missing(STATIONS_OF_SERVER, passed)
+        for function, frames, text, times in sorted(found, key=lambda one: -one[3]):
+            most, reason = turns / TURNS_PER_REPORT, "rare: a report of the counters"
+            where = described(function, frames)
+            for file, name, per_turn, why in ALLOWED:
+                if is_at(frames, file, name):
+                    most, reason, where = per_turn * turns, why, f"{name} ({file})"
+            for names, per_message, why in ALLOWED_IN_LIBC:
+                if not frames and names.match(function):
+                    most, reason = per_message * messages, why
+            if times > most:
+                failures.append(f"{text} in {where}: {times} times in {turns} turns")
+                reason = "NOT ALLOWED"
+            print(f"{times:8}  {text} in {where}: {reason}")
     if shards == 0:
-        failures.append("no thread received anything")
+        failures.append("no thread had a turn")
     if failures:
         sys.exit("\n".join(failures))
 

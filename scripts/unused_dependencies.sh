@@ -22,8 +22,8 @@ tools=$PWD/target/tools
 machete=$tools/bin/cargo-machete
 if [[ "$("$machete" --version 2>/dev/null)" != *"$version" ]]; then
     # The tool need not be fast; it should be there soon.
-    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-        cargo install --quiet cargo-machete --locked --version "$version" --root "$tools"
+    CARGO_PROFILE_DEV_DEBUG=none \
+        cargo install --quiet --debug cargo-machete --locked --version "$version" --root "$tools"
 fi
 
 "$machete" --skip-target-dir .

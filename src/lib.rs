@@ -10,11 +10,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod apps;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod host;
 pub mod logging;
+pub mod panics;
 mod server;
 mod site;
 

@@ -7,32 +7,79 @@ use crate::config::{LogFormat, LogLevel, LogRotation, Logging};
 use crate::host::finding::Finding;
 use std::io::{self, IsTerminal};
 use std::path::Path;
-use tracing::Subscriber;
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// Lines that may wait to be written, per destination.
 const LINES_WAITING_MAX: usize = 16 * 1024;
 
-/// Keeps the writers alive; dropping it writes what still waits.
-#[derive(Debug)]
+/// Where lines go.
+type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// The log of this process. It keeps the writers alive; dropping it writes what still waits.
 #[must_use = "the log ends when this is dropped"]
-pub struct LogGuard {
-    _writers: Vec<WorkerGuard>,
+pub struct Log {
+    writers: Writers,
+    filter: reload::Handle<EnvFilter, Layered<Layers, Registry>>,
+}
+
+/// The threads that write.
+#[derive(Debug, Clone)]
+pub(crate) struct Writers(Arc<Mutex<Vec<WorkerGuard>>>);
+
+impl Writers {
+    /// Writes what waits, for about a second per destination at most. Later lines are lost.
+    pub(crate) fn end(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.writers.end();
+    }
+}
+
+impl Log {
+    pub(crate) fn writers(&self) -> Writers {
+        self.writers.clone()
+    }
+
+    /// Sets the level as [`start`] does. `announce` logs something about it, under the level that shows more.
+    pub fn set_level(&self, level: Option<LogLevel>, announce: impl FnOnce()) {
+        let (filter, _) = filter(level);
+        let set = |filter| {
+            // It fails only when there is no log any more.
+            let _ = self.filter.reload(filter);
+        };
+        if filter.max_level_hint() < Some(LevelFilter::current()) {
+            announce();
+            set(filter);
+        } else {
+            set(filter);
+            announce();
+        }
+    }
 }
 
 /// Starts the log of this process. Only a program does this, never a library call.
 ///
 /// # Errors
 /// A sentence with the cure when the log file cannot be written, or a subscriber is there already.
-pub fn start(logging: &Logging) -> Result<LogGuard, String> {
+pub fn start(logging: &Logging) -> Result<Log, String> {
     let mut writers = Vec::new();
-    let mut layers = Vec::new();
+    let mut layers = Layers::new();
     let ansi = io::stdout().is_terminal();
     layers.push(layer(
         logging.format,
@@ -44,6 +91,7 @@ pub fn start(logging: &Logging) -> Result<LogGuard, String> {
         layers.push(layer(logging.format, false, writer(file, "log-file", &mut writers)));
     }
     let (filter, doubt) = filter(logging.level);
+    let (filter, handle) = reload::Layer::new(filter);
     tracing_subscriber::registry()
         .with(layers)
         .with(filter)
@@ -52,7 +100,10 @@ pub fn start(logging: &Logging) -> Result<LogGuard, String> {
     if let Some(doubt) = doubt {
         tracing::warn!("{doubt}");
     }
-    Ok(LogGuard { _writers: writers })
+    Ok(Log {
+        writers: Writers(Arc::new(Mutex::new(writers))),
+        filter: handle,
+    })
 }
 
 /// Whether log files can be written, without writing one.
@@ -108,10 +159,7 @@ fn writer(to: impl io::Write + Send + 'static, thread: &str, guards: &mut Vec<Wo
     writer
 }
 
-fn layer<S>(format: LogFormat, ansi: bool, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
+fn layer(format: LogFormat, ansi: bool, writer: NonBlocking) -> Box<dyn Layer<Registry> + Send + Sync> {
     let layer = fmt::layer().with_writer(writer).with_ansi(ansi);
     match format {
         LogFormat::Json => layer.json().boxed(),
@@ -119,7 +167,7 @@ where
     }
 }
 
-/// The configured level, else `RUST_LOG`, else info. What `RUST_LOG` says wrongly is told, not obeyed.
+/// The configured level, else `RUST_LOG`, else info. A `RUST_LOG` that is not understood is reported and ignored.
 fn filter(level: Option<LogLevel>) -> (EnvFilter, Option<String>) {
     let of = |level: LevelFilter| EnvFilter::default().add_directive(level.into());
     if let Some(level) = level {

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 use signal_fish_server::cli::{self, Answer, Command};
-use signal_fish_server::config::{self, Loaded};
+use signal_fish_server::config::{self, Change, Loaded, Resolved, Sources};
+use signal_fish_server::control::Totals;
 use signal_fish_server::host::{self, Finding, State};
-use signal_fish_server::{Config, Server, ServerHandle, logging};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_fish_server::logging::{self, Log};
+use signal_fish_server::{Config, Server, ServerHandle, panics};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,12 +16,9 @@ use std::sync::mpsc::{Receiver, channel};
 fn main() -> ExitCode {
     let answer = match cli::understand(std::env::args_os().skip(1), std::env::vars_os()) {
         Command::Print(answer) => answer,
-        Command::Serve(sources) => match config::load(&sources) {
-            Ok(loaded) => match serve(&loaded) {
-                Ok(()) => return ExitCode::SUCCESS,
-                Err(error) => Answer::failure(format!("Error: {error}\n")),
-            },
-            Err(faults) => Answer::failure(cli::faults_text(&faults)),
+        Command::Serve(sources) => match run(sources) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(answer) => answer,
         },
     };
     // Whoever closed these streams does not want to read them.
@@ -29,26 +28,45 @@ fn main() -> ExitCode {
     ExitCode::from(answer.code)
 }
 
+fn run(sources: Sources) -> Result<(), Answer> {
+    let failure = |error| Answer::failure(format!("Error: {error}\n"));
+    // First of all, because a SIGHUP that nobody expects ends the process.
+    let signals = receive_signals().map_err(|error| failure(format!("signals cannot be received: {error}")))?;
+    let loaded = config::load(&sources).map_err(|faults| Answer::failure(cli::faults_text(&faults)))?;
+    serve(&loaded, sources, &signals).map_err(failure)
+}
+
 /// Runs the server until a signal ends it (D35).
-fn serve(loaded: &Loaded) -> Result<(), String> {
+fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(), String> {
     let config = &loaded.config;
     host::raise_limits();
     let findings = host::check(config);
-    let _log = match logging::start(&config.logging) {
+    let log = match logging::start(&config.logging) {
         Ok(log) => log,
         // The log directory is among the findings; what else is missing is said with it.
         Err(error) => return Err(failures(&findings).unwrap_or(error)),
     };
-    log_panics();
-    let stop = stop_signals().map_err(|error| format!("signals cannot be received: {error}"))?;
+    panics::end_the_process(&log);
     announce(loaded);
     report(&findings);
     if let Some(failures) = failures(&findings) {
         return Err(failures);
     }
-    let server = Server::start(config).map_err(|error| error.to_string())?;
+    let mut server = Server::start(config).map_err(|error| error.to_string())?;
     announce_start(config, &server);
-    let signal = stop.recv().unwrap_or(SIGTERM);
+    let sources = Sources {
+        // What was read once is not optional any more: without it the defaults would open doors.
+        file: loaded.file.clone().or(sources.file),
+        ..sources
+    };
+    let mut running = loaded.resolved.clone();
+    let signal = loop {
+        match signals.recv().unwrap_or(SIGTERM) {
+            SIGHUP => reload(&sources, &mut running, &mut server, &log),
+            signal => break signal,
+        }
+    };
+    tell_totals(&server.totals(), "so far");
     tracing::info!(
         signal,
         seconds = config.server.drain_timeout_secs,
@@ -56,18 +74,69 @@ fn serve(loaded: &Loaded) -> Result<(), String> {
     );
     let ended = server.shutdown();
     match &ended {
-        Ok(totals) => tracing::info!(
-            connections = totals.admission.connections_total,
-            rooms = totals.admission.rooms_opened_total,
-            messages_out = totals.sum(|shard| shard.counters.messages_out),
-            bytes_out = totals.sum(|shard| shard.counters.bytes_out),
-            sends = totals.sum(|shard| shard.counters.sends),
-            receives = totals.sum(|shard| shard.counters.receives),
-            "ended"
-        ),
+        Ok(totals) => tell_totals(totals, "ended"),
         Err(error) => tracing::error!(%error, "ended"),
     }
     ended.map(drop).map_err(|error| error.to_string())
+}
+
+/// Reads the configuration again and applies what may change while the server runs (D45). A faulty one changes nothing.
+fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, log: &Log) {
+    let loaded = match config::load(sources) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            for fault in faults.to_string().lines() {
+                tracing::error!("the configuration stays as it is: {}", fault.trim());
+            }
+            return;
+        }
+    };
+    let Change { applied, waiting } = running.reload(&loaded.resolved);
+    if let Err(error) = server.reload(&loaded.config) {
+        tracing::error!(%error, "the configuration was not applied everywhere");
+    }
+    let announce = || {
+        tracing::info!(applied = applied.join(", "), "the configuration was reloaded");
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        if !waiting.is_empty() {
+            tracing::warn!(keys = waiting.join(", "), "these keys changed and need a restart");
+        }
+    };
+    if applied.contains(&"logging.level") {
+        log.set_level(loaded.config.logging.level, announce);
+    } else {
+        announce();
+    }
+}
+
+/// What was counted since the start, and what is held now. After the end nothing may be held.
+fn tell_totals(totals: &Totals, when: &str) {
+    tracing::info!(
+        connections = totals.admission.connections_total,
+        rooms = totals.admission.rooms_opened_total,
+        messages_out = totals.sum(|shard| shard.counters.messages_out),
+        bytes_out = totals.sum(|shard| shard.counters.bytes_out),
+        sends = totals.sum(|shard| shard.counters.sends),
+        receives = totals.sum(|shard| shard.counters.receives),
+        tickets_refused = totals.sum(|shard| shard.counters.tickets_refused),
+        senders_paused = totals.sum(|shard| shard.counters.senders_paused),
+        closed_slow = totals.sum(|shard| shard.counters.closed_slow),
+        closed_silent = totals.sum(|shard| shard.counters.closed_silent),
+        closed_incomplete = totals.sum(|shard| shard.counters.closed_incomplete),
+        closed_invalid = totals.sum(|shard| shard.signal_fish.closed_invalid),
+        connections_held = totals.connections() as u64,
+        sessions_held = totals.sum(|shard| shard.gauges.sessions as u64),
+        rooms_held = totals.sum(|shard| shard.gauges.rooms as u64),
+        players_held = totals.sum(|shard| shard.gauges.players as u64),
+        spectators_held = totals.sum(|shard| shard.gauges.spectators as u64),
+        awaited_held = totals.sum(|shard| shard.gauges.awaited as u64),
+        openings_held = totals.sum(|shard| shard.gauges.openings as u64),
+        tickets_held = totals.admission.connections_active,
+        permits_held = totals.admission.rooms_active,
+        "{when}"
+    );
 }
 
 /// The first line of the log, and what the operator should know about the configuration.
@@ -136,28 +205,18 @@ fn announce_start(config: &Config, server: &ServerHandle) {
     }
 }
 
-/// A panic is logged, and told to standard error as well: the process may end before the log is written.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("unnamed").to_owned();
-        let backtrace = std::backtrace::Backtrace::force_capture();
-        tracing::error!(thread = name, "{panic}");
-        let _ = writeln!(io::stderr(), "thread {name}: {panic}\n{backtrace}");
-    }));
-}
-
-/// Receives the first SIGTERM or SIGINT; the second one ends the process at once.
-fn stop_signals() -> io::Result<Receiver<i32>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+/// Receives SIGHUP, and the first SIGTERM or SIGINT; a second one of these ends the process at once.
+fn receive_signals() -> io::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let (sender, receiver) = channel();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut signals = signals.forever();
-        if let Some(first) = signals.next() {
-            let _ = sender.send(first);
-        }
-        if let Some(second) = signals.next() {
-            signal_hook::low_level::exit(128 + second);
+        let mut stopping = false;
+        for signal in signals.forever() {
+            if signal != SIGHUP && std::mem::replace(&mut stopping, true) {
+                signal_hook::low_level::exit(128 + signal);
+            }
+            // Nobody receives any more when the process is about to end.
+            let _ = sender.send(signal);
         }
     })?;
     Ok(receiver)

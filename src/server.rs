@@ -1,17 +1,20 @@
 //! The embedding API: start a server, ask it for its address, shut it down.
 
 use crate::Config;
+use crate::apps::Apps;
 use crate::control::{ControlPlane, Message, Totals};
+use crate::host::limits::ticketless_per_shard;
 use crate::site;
 use crossbeam_channel::bounded;
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
 use signal_fish_core::ShardIndex;
-use signal_fish_core::admission::Admission;
+use signal_fish_core::admission::{Admission, Limits};
 use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Routes;
 use signal_fish_core::protocol::Protocol;
-use signal_fish_core::shard::{Options, Plan};
+use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::shard::{Options, Plan, Reload};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
     Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, listen, listen_again, mailbox,
@@ -24,7 +27,7 @@ use std::{fmt, io};
 
 /// Largest message that is discarded rather than refused with 1009 (D10).
 const DISCARD_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Connections of a shard that may be on their way in or out beside those that admission counts.
+/// Slots of a shard beyond the connections that admission counts, for those that arrive, move or close.
 const SLOTS_SPARE: usize = 1024;
 
 /// A server in this process.
@@ -41,6 +44,15 @@ pub struct ServerHandle {
     totals: Arc<Mutex<Totals>>,
     shards: Vec<ShardThread>,
     control_thread: JoinHandle<()>,
+    running: Running,
+}
+
+/// What a reload starts from.
+#[derive(Debug)]
+struct Running {
+    settings: Settings,
+    routes: Routes<Protocol>,
+    apps: Apps,
 }
 
 /// Why a server did not start.
@@ -103,7 +115,16 @@ impl Server {
         let mut random = StdRng::from_seed(seed);
         let routing = Routing::new(shard_count(count), &mut random);
 
-        let limits = config.admission_limits();
+        let mut apps = Apps::default();
+        apps.set(&config.security.authorized_apps);
+        let limits = Limits {
+            apps: apps.limits.clone(),
+            ..config.admission_limits()
+        };
+        let settings = Settings {
+            apps: apps.apps.clone(),
+            ..config.signal_fish_settings()
+        };
         let connections_max = limits.connections_max;
         let (control, messages) = control_channel();
         let boxes: Vec<_> = (0..count)
@@ -135,10 +156,15 @@ impl Server {
             totals,
             shards: Vec::new(),
             control_thread,
+            running: Running {
+                settings: settings.clone(),
+                routes: routes.clone(),
+                apps,
+            },
         };
         let (started, starts) = bounded(count);
-        let options = options(config, connections_max);
-        let settings = Arc::new(config.signal_fish_settings());
+        let options = options(config, connections_max, count);
+        let settings = Arc::new(settings);
         let site = Arc::new(site::site(config, routes));
         for ((at, inbox), (listener, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
             let plan = Plan {
@@ -192,24 +218,53 @@ impl ServerHandle {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Applies what may change while the server runs (D45): `security.authorized_apps`, `security.cors_origins`,
+    /// `security.trusted_proxies` and `security.client_ip_header`. Nothing else of `config` is looked at. Connections,
+    /// sessions and rooms stay; an app that is missing now accepts no new authentications.
+    ///
+    /// # Errors
+    /// When a shard took no mail for a second: it has ended, or its mailbox stays full. The other shards have the change.
+    pub fn reload(&mut self, config: &Config) -> io::Result<()> {
+        let Running { settings, routes, apps } = &mut self.running;
+        apps.set(&config.security.authorized_apps);
+        settings.apps.clone_from(&apps.apps);
+        let reload = Arc::new(Reload {
+            settings: Arc::new(settings.clone()),
+            site: Arc::new(site::site(config, routes.clone())),
+        });
+        // First the control plane, which then knows every app that a shard asks for.
+        self.control.send(Message::Apps(apps.limits.clone()));
+        if self.mail_all(|| Mail::Reload(Arc::clone(&reload))) {
+            Ok(())
+        } else {
+            Err(io::Error::other("a shard took no mail"))
+        }
+    }
+
+    /// Mails to every shard. Returns whether all of them took it.
+    fn mail_all(&self, mail: impl Fn() -> Mail) -> bool {
+        let mut taken = true;
+        for mailbox in self.mailboxes.iter() {
+            // A full mailbox empties within milliseconds; one without a shard stays so.
+            let deadline = Instant::now() + Duration::from_secs(1);
+            while mailbox.try_send(mail()).is_err() {
+                if Instant::now() > deadline {
+                    taken = false;
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        taken
+    }
+
     /// Closes every client with 1001, waits for at most `server.drain_timeout_secs`, and ends every thread (D35). Returns
     /// what the server counted in its life.
     ///
     /// # Errors
     /// When a shard's executor failed; everything else has ended nevertheless.
     pub fn shutdown(self) -> io::Result<Totals> {
-        for mailbox in self.mailboxes.iter() {
-            // A full mailbox empties within milliseconds; one without a shard needs no drain.
-            let mut mail = Mail::Drain;
-            let deadline = Instant::now() + Duration::from_secs(1);
-            while let Err(back) = mailbox.try_send(mail) {
-                if Instant::now() > deadline {
-                    break;
-                }
-                mail = back;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
+        self.mail_all(|| Mail::Drain);
         self.wait()
     }
 
@@ -238,17 +293,21 @@ impl ServerHandle {
     }
 }
 
-fn options(config: &Config, connections_max: usize) -> Options {
+fn options(config: &Config, connections_max: usize, shards: usize) -> Options {
     Options {
         codec: ws::Limits {
             message_bytes_max: config.security.max_message_size,
             discard_bytes_max: DISCARD_BYTES_MAX,
         },
         outbound_bytes_max: config.websocket.max_outbound_bytes,
+        outbound_total_bytes_max: config.outbound_total_bytes() / shards.max(1),
+        messages_per_sec_max: config.websocket.max_messages_per_sec,
+        fanout_bytes_per_sec_max: config.websocket.max_fanout_bytes_per_sec,
         batching: config.websocket.enable_batching,
         message_timeout: config.websocket.message_timeout,
         ping_timeout: config.server.ping_timeout,
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
+        ticketless_max: ticketless_per_shard(shards),
         slots_max: connections_max + SLOTS_SPARE,
         ..Options::default()
     }

@@ -5,7 +5,7 @@ use crate::config::ClientIpHeader;
 use signal_fish_core::http::{self, Origins, Routes, Site, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
-/// What stands at which path.
+/// What is at which path.
 pub(crate) fn routes() -> Routes<Protocol> {
     Routes::new(vec![
         ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
@@ -24,6 +24,7 @@ pub(crate) fn site(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> 
     Site {
         routes,
         origins: Origins::parse(&config.security.cors_origins),
-        trusted_proxies: TrustedProxies::new(config.security.trusted_proxies.clone(), header),
+        trusted_proxies: TrustedProxies::new(config.security.trusted_proxies.clone(), header)
+            .with_proxy_protocol(config.security.proxy_protocol),
     }
 }

@@ -90,6 +90,8 @@ fn hold(loaded: Result<Loaded, Faults>) -> Result<(), TestCaseError> {
             prop_assert_eq!(format!("{:?}", again.config), format!("{:?}", loaded.config));
             let settings = loaded.config.signal_fish_settings();
             prop_assert!(settings.default_max_players <= settings.max_players_limit);
+            let security = &loaded.config.security;
+            prop_assert!(!security.proxy_protocol || !security.trusted_proxies.is_empty());
             prop_assert!(settings.max_message_size < loaded.config.websocket.max_outbound_bytes);
             prop_assert_eq!(settings.apps.len(), loaded.config.admission_limits().apps.len());
         }

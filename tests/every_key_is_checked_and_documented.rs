@@ -22,6 +22,26 @@ fn file_with(path: &str, value: &Value) -> Value {
         .fold(value.clone(), |inner, name| json!({ (name.to_owned()): inner }))
 }
 
+/// What has to be set as well for a key to be set: text of a file.
+fn companions(key: &Key) -> Value {
+    match key.path {
+        "security.proxy_protocol" => json!({"security": {"trusted_proxies": ["10.0.0.0/8"]}}),
+        _ => json!({}),
+    }
+}
+
+/// Merges objects key by key.
+fn merge(base: &mut Value, over: Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
 /// A value that is not the default, and what `Resolved` makes of it.
 fn sample(key: &Key) -> (Value, Value) {
     let value = match key.path {
@@ -255,12 +275,16 @@ fn every_key_is_set_by_a_file_and_by_both_spellings_of_its_variable() {
         let single = key.variable();
         let double = single.replacen("SIGNAL_FISH_", "SIGNAL_FISH__", 1);
         let text = as_text(&given);
-        let load = |file: &str, variables: &[(&str, &str)]| from_both(file, variables);
+        let beside = companions(key).to_string();
+        let without = shown(&from_file(&beside).expect("a configuration").config);
+        let mut file = file_with(key.path, &given);
+        merge(&mut file, companions(key));
+        let load = |variables: &[(&str, &str)]| from_both(&beside, variables);
         let ways = [
-            ("file", load(&file_with(key.path, &given).to_string(), &[])),
-            ("one underscore", load("{}", &[(&single, &text)])),
-            ("two underscores", load("{}", &[(&double, &text)])),
-            ("both, equal", load("{}", &[(&single, &text), (&double, &text)])),
+            ("file", from_file(&file.to_string())),
+            ("one underscore", load(&[(&single, &text)])),
+            ("two underscores", load(&[(&double, &text)])),
+            ("both, equal", load(&[(&single, &text), (&double, &text)])),
         ];
         for (way, loaded) in ways {
             let loaded = loaded.unwrap_or_else(|faults| panic!("{} by {way}: {faults}", key.path));
@@ -270,12 +294,7 @@ fn every_key_is_set_by_a_file_and_by_both_spellings_of_its_variable() {
             } else if key.path == "security.metrics_auth_token" {
                 assert_eq!(loaded.config.security.metrics_auth_token, Some(text.clone()));
             } else {
-                assert_ne!(
-                    shown(&loaded.config),
-                    shown(&Config::default()),
-                    "{} by {way} changes nothing",
-                    key.path
-                );
+                assert_ne!(shown(&loaded.config), without, "{} by {way} changes nothing", key.path);
             }
         }
     }
@@ -400,6 +419,29 @@ fn every_mistake_is_named_at_once() {
     }
     assert_eq!(faults.list().len(), expected.len(), "{said}");
     assert!(!said.contains("12345678"), "secrets are never shown: {said}");
+}
+
+/// D23: without a list of proxies nobody could be believed, and everybody would be refused.
+#[test]
+fn the_proxy_protocol_needs_proxies() {
+    let problem = "expected false, or the proxies in security.trusted_proxies";
+    for (file, variables) in [
+        (r#"{"security": {"proxy_protocol": true}}"#, &[][..]),
+        (r#"{"security": {"proxy_protocol": true, "trusted_proxies": []}}"#, &[]),
+        (
+            r#"{"security": {"proxy_protocol": true, "trusted_proxies": ["10.0.0.0/8"]}}"#,
+            &[("SIGNAL_FISH_SECURITY__TRUSTED_PROXIES", "[]")],
+        ),
+    ] {
+        let faults = faults_of(from_both(file, variables));
+        assert_eq!(faults.list().len(), 1, "{faults}");
+        let expected = format!("config.json:1: security.proxy_protocol = true: {problem}");
+        assert!(faults.to_string().contains(&expected), "{faults}");
+    }
+    let proxies = [("SIGNAL_FISH_SECURITY__TRUSTED_PROXIES", "127.0.0.1")];
+    let loaded = from_both(r#"{"security": {"proxy_protocol": true}}"#, &proxies).expect("a configuration");
+    assert!(loaded.config.security.proxy_protocol);
+    assert_eq!(loaded.warnings, Vec::<String>::new());
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Stage<'_> {
                 self.record(number, witness, vec![seen]);
             }
         }
-        // Who sent has its answer, so what the others get of it is on its way: their Pong comes behind it.
+        // The sender has its answer, so what the others get is on its way already, and their Pong comes behind it.
         let names: Vec<&'static str> = self.clients.keys().copied().collect();
         for name in names {
             let seen = self.clients.get_mut(name).expect("connected").drain();

@@ -65,7 +65,7 @@ fn deaf_client_does_not_hold_up_the_end() {
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
 }
 
-/// While it drains, whoever asks is told so.
+/// While it drains, requests are answered so.
 #[test]
 fn draining_server_answers_503() {
     let server = Server::start(json!({"server": {"drain_timeout_secs": 3}}));

@@ -60,6 +60,30 @@ fn the_last_line_tells_what_was_counted() {
     }
 }
 
+/// What a server holds when the signal comes is told before it drains, and nothing is held at the end.
+#[test]
+fn what_is_held_is_told_before_and_after_the_drain() {
+    let lines = lines(&log_of(&quiet(&json!({})), &[], |_| {}));
+    let line = |text: &str| {
+        let found = lines.iter().find(|line| line["fields"]["message"] == text);
+        &found.unwrap_or_else(|| panic!("a line `{text}`"))["fields"]
+    };
+    assert!(line("so far")["connections_held"].is_u64(), "{lines:?}");
+    for what in [
+        "connections",
+        "sessions",
+        "rooms",
+        "players",
+        "spectators",
+        "awaited",
+        "openings",
+        "tickets",
+        "permits",
+    ] {
+        assert_eq!(line("ended")[format!("{what}_held")], 0, "{what}: {lines:?}");
+    }
+}
+
 #[test]
 fn the_first_lines_tell_version_address_shards_and_limits() {
     let log = log_of(&quiet(&json!({})), &[], |_| {});

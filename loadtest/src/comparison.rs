@@ -4,66 +4,20 @@
 //! `floor.json`, what each server was in `versions.json`. Figures are medians over the rounds, losses those of the worst.
 
 mod bounds;
+mod figures;
+
+pub use figures::Comparison;
 
 use crate::report::chart::{Chart, Line, Scale, escape};
 use crate::report::text::{bytes, milliseconds, rounded};
+use figures::{
+    BesideFloor, CPU_EACH, Column, OURS, Reports, Table, asked_per_s, column, compared, figure, microseconds, prices,
+    verdict, worst,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-
-/// The comparison in two forms.
-#[derive(Debug)]
-pub struct Comparison {
-    /// For reading in a terminal or repository.
-    pub markdown: String,
-    /// A self-contained page with charts.
-    pub page: String,
-}
-
-/// Reports by measure and server, one per round.
-type Reports = BTreeMap<String, BTreeMap<String, Vec<Value>>>;
-
-struct Column {
-    heading: &'static str,
-    /// Where in a report the figure stands; several are added up.
-    pointers: &'static [&'static str],
-    show: fn(f64) -> String,
-    /// Whether the ratio to our server says something.
-    ratio: bool,
-    /// Whether the worst round counts instead of the median.
-    worst: bool,
-}
-
-const fn column(heading: &'static str, pointers: &'static [&'static str], show: fn(f64) -> String) -> Column {
-    Column {
-        heading,
-        pointers,
-        show,
-        ratio: false,
-        worst: false,
-    }
-}
-
-const fn compared(heading: &'static str, pointers: &'static [&'static str], show: fn(f64) -> String) -> Column {
-    Column {
-        ratio: true,
-        ..column(heading, pointers, show)
-    }
-}
-
-const fn worst(heading: &'static str, pointers: &'static [&'static str], show: fn(f64) -> String) -> Column {
-    Column {
-        worst: true,
-        ..column(heading, pointers, show)
-    }
-}
-
-/// What a server is called here whose own files lie in the repository.
-const OURS: &str = "ours";
-
-/// Processor time per delivery or session.
-const CPU_EACH: &[&str] = &["/server/user_us_each", "/server/system_us_each"];
 
 const RELAY: &[Column] = &[
     column("delivered/s", &["/throughput/delivered_per_s"], rounded),
@@ -156,44 +110,6 @@ struct Found {
     versions: Option<Value>,
 }
 
-/// Headings and rows, written in both forms.
-struct Table {
-    title: String,
-    note: String,
-    headings: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// Writes nothing if there are no rows.
-    fn write(&self, out: &mut Comparison) -> std::fmt::Result {
-        if self.rows.is_empty() {
-            return Ok(());
-        }
-        let Comparison { markdown, page } = out;
-        write!(markdown, "## {}\n\n", self.title)?;
-        write!(page, "<h2>{}</h2>", escape(&self.title))?;
-        if !self.note.is_empty() {
-            write!(markdown, "{}\n\n", self.note)?;
-            write!(page, "<p>{}</p>", escape(&self.note))?;
-        }
-        writeln!(markdown, "| {} |", self.headings.join(" | "))?;
-        writeln!(markdown, "|---|{}", "---:|".repeat(self.headings.len() - 1))?;
-        let cells = |name: &str, row: &[String]| -> String {
-            row.iter()
-                .map(|cell| format!("<{name}>{}</{name}>", escape(cell)))
-                .collect()
-        };
-        write!(page, "<table><tr>{}</tr>", cells("th", &self.headings))?;
-        for row in &self.rows {
-            writeln!(markdown, "| {} |", row.join(" | "))?;
-            write!(page, "<tr>{}</tr>", cells("td", row))?;
-        }
-        writeln!(markdown)?;
-        write!(page, "</table>")
-    }
-}
-
 fn read(folder: &Path) -> Result<Found, String> {
     let fault = |path: &Path, error: &dyn std::fmt::Display| format!("cannot read {}: {error}", path.display());
     let mut found = Found {
@@ -238,46 +154,6 @@ fn counts(path: &Path) -> Value {
     let path = format!("{}{COUNTS}.json", path.with_extension("").display());
     let text = std::fs::read_to_string(path).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
-}
-
-/// What a server took, beside what the calls that it made take at the least.
-struct BesideFloor {
-    sends_per_message: f64,
-    receives_per_message: f64,
-    /// Microseconds per delivery that these calls take at the floor.
-    least: f64,
-    /// Microseconds per delivery that the server took.
-    cpu: f64,
-}
-
-impl BesideFloor {
-    /// `None` where the server did not say what it counted.
-    fn of(measure: &str, rounds: &[Value], floor: &Value) -> Option<Self> {
-        let median = |pointers: &'static [&'static str]| figure(measure, rounds, &column("", pointers, rounded));
-        let messages = median(&["/counts/messages_out"]).filter(|messages| *messages > 0.0)?;
-        let sends_per_message = median(&["/counts/sends"])? / messages;
-        let receives_per_message = median(&["/counts/receives"])? / messages;
-        let (send, receive) = prices(floor);
-        Some(Self {
-            sends_per_message,
-            receives_per_message,
-            least: sends_per_message * send + receives_per_message * receive,
-            cpu: median(CPU_EACH)?,
-        })
-    }
-
-    fn ratio(&self) -> f64 {
-        self.cpu / self.least
-    }
-}
-
-/// Microseconds of a send and of a receive at the floor.
-fn prices(floor: &Value) -> (f64, f64) {
-    let price = |name: &str| floor[name].as_f64().unwrap_or(0.0);
-    (
-        price("user_us_each") + price("system_us_each"),
-        price("receive_us_each"),
-    )
 }
 
 fn floor_table(reports: &Reports, floor: &Value) -> Table {
@@ -381,26 +257,6 @@ fn table(measure: &str, servers: &BTreeMap<String, Vec<Value>>) -> Table {
     }
 }
 
-/// What the generator says against itself and in how many rounds; `None`: nothing.
-fn verdict(rounds: &[Value]) -> Option<(&str, usize)> {
-    let mut said = rounds.iter().filter_map(said_of_itself);
-    Some((said.next()?, said.count() + 1))
-}
-
-/// The first words of it are enough. A search also ends where the generator does.
-fn said_of_itself(report: &Value) -> Option<&str> {
-    if let Some(said) = report.pointer("/generator/bottleneck").and_then(Value::as_str) {
-        return said.split(':').next();
-    }
-    let mut faults = report["steps"]
-        .as_array()?
-        .iter()
-        .filter_map(|step| step["fault"].as_str());
-    faults
-        .any(|fault| fault.contains("the generator is the bottleneck"))
-        .then_some("the generator was the bottleneck at higher rates")
-}
-
 /// A figure and, where it says something, how many times ours it is.
 fn cell(measure: &str, rounds: &[Value], ours: Option<&Vec<Value>>, column: &Column) -> String {
     let Some(value) = figure(measure, rounds, column) else {
@@ -422,34 +278,6 @@ fn columns(measure: &str) -> &'static [Column] {
         Some("fill") => FILL,
         _ => RELAY,
     }
-}
-
-/// The median over the rounds, or the worst of them; a search in which no rate held has no figures.
-fn figure(measure: &str, rounds: &[Value], column: &Column) -> Option<f64> {
-    let held = |report: &&Value| {
-        !measure.starts_with("limit")
-            || report["steps"]
-                .as_array()
-                .is_some_and(|steps| steps.iter().any(|step| step["fault"].is_null()))
-    };
-    let mut values: Vec<f64> = rounds
-        .iter()
-        .filter(held)
-        .filter_map(|report| sum(report, column.pointers))
-        .collect();
-    values.sort_by(f64::total_cmp);
-    if column.worst {
-        return values.last().copied();
-    }
-    let (low, high) = (
-        values.get(values.len().checked_sub(1)? / 2)?,
-        values.get(values.len() / 2)?,
-    );
-    Some((low + high) / 2.0)
-}
-
-fn sum(report: &Value, pointers: &[&str]) -> Option<f64> {
-    pointers.iter().map(|pointer| report.pointer(pointer)?.as_f64()).sum()
 }
 
 fn charts(reports: &Reports, floor: Option<&Value>) -> Vec<Chart> {
@@ -551,15 +379,6 @@ fn sorted(mut lines: Vec<Line>) -> Vec<Line> {
         .iter_mut()
         .for_each(|line| line.points.sort_by(|a, b| a.0.total_cmp(&b.0)));
     lines
-}
-
-fn asked_per_s(report: &Value) -> f64 {
-    let plan = |name: &str| report["plan"][name].as_f64().unwrap_or(0.0);
-    plan("rooms") * plan("players") * plan("rate") * (plan("players") + plan("spectators") - 1.0)
-}
-
-fn microseconds(value: f64) -> String {
-    format!("{value:.2} µs")
 }
 
 fn seconds(value: f64) -> String {

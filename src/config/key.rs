@@ -19,6 +19,8 @@ pub struct Key {
     pub effect: &'static str,
     /// Whether the value, or a part of it, is never shown (D34).
     pub secret: bool,
+    /// Whether SIGHUP applies a new value (D45); other keys need a restart.
+    pub reloads: bool,
     /// What this server does with it.
     pub standing: Standing,
 }
@@ -80,6 +82,7 @@ pub(super) fn key(path: &'static str, kind: Kind, default: impl Into<Value>) -> 
         doc: "",
         effect: "",
         secret: false,
+        reloads: false,
         standing: Standing::Active,
     }
 }
@@ -105,6 +108,10 @@ impl Key {
 
     pub(super) fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    pub(super) fn reloads(self) -> Self {
+        Self { reloads: true, ..self }
     }
 
     pub(super) fn standing(self, standing: Standing) -> Self {

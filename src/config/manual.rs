@@ -149,6 +149,7 @@ fn row(key: &Key, name: &str, out: &mut String) {
         value = format!("{value}, in {}", key.unit);
     }
     let effect = match key.standing {
+        Standing::Active if key.reloads => format!("{} SIGHUP applies it.", key.effect),
         Standing::Active => key.effect.to_owned(),
         Standing::NotBuilt => format!("**Any other value stops the start.** {}", key.effect),
         Standing::Idle => format!("Accepted without effect. {}", key.effect),
@@ -205,6 +206,12 @@ A variable is read as the type of its key: `12345` stays a string where a string
 list is a JSON array or comma-separated; an object is JSON; an empty variable is null where null is allowed. Words such
 as `\"Json\"` may be spelt in any case. Objects of named entries are merged over the sources, and null takes an entry away;
 everything else is replaced.
+
+## Changes while it runs
+
+SIGHUP makes the server read its sources again and apply the keys whose row says so; nobody is disconnected. The log names
+what was applied, and the keys that changed and need a restart. A configuration with mistakes changes nothing, and the log
+names each mistake. The environment and the flags are those of the start.
 
 ## Mistakes
 

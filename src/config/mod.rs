@@ -22,7 +22,7 @@ pub mod keys;
 pub mod manual;
 
 pub use faults::{Fault, Faults, Origin};
-pub use resolved::Resolved;
+pub use resolved::{Change, Resolved};
 pub use secret::Secret;
 pub use sections::logging::{LogFormat, LogLevel, LogRotation, Logging};
 pub use sections::protocol::{PlayerNameValidation, Protocol, Sdk};

@@ -7,6 +7,15 @@ use super::walk::Setting;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
+/// What a reload came to (D45): paths of keys, in the order of the manual.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Changed, and may change while the server runs.
+    pub applied: Vec<&'static str>,
+    /// Changed, and wait for a restart.
+    pub waiting: Vec<&'static str>,
+}
+
 /// The value of every key and where it came from.
 #[derive(Clone)]
 pub struct Resolved {
@@ -51,6 +60,24 @@ impl Resolved {
             (_, value) => value,
         };
         self.values.insert(setting.key.path, (merged, setting.origin));
+    }
+
+    /// Takes over from `new` what may change while the server runs, and names all that differs.
+    pub fn reload(&mut self, new: &Self) -> Change {
+        let mut change = Change::default();
+        for key in KEYS.iter().filter(|key| key.standing == Standing::Active) {
+            if self.value(key.path) == new.value(key.path) {
+                continue;
+            }
+            if key.reloads {
+                let value = new.value(key.path).clone();
+                self.values.insert(key.path, (value, new.origin(key.path).clone()));
+                change.applied.push(key.path);
+            } else {
+                change.waiting.push(key.path);
+            }
+        }
+        change
     }
 
     /// The typed configuration.

@@ -8,7 +8,7 @@ use super::typed::Config;
 use ipnet::IpNet;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_BYTES_MAX;
 
-/// A key that would protect something must not be set to on before its function exists (D31).
+/// A protection must not be switched on before it is built (D31).
 pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults) {
     for key in KEYS.iter().filter(|key| key.standing == Standing::NotBuilt) {
         let value = resolved.value(key.path);
@@ -44,6 +44,13 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             "server.default_max_players",
             Some(config.server.default_max_players.to_string()),
             format!("expected at most protocol.max_players_limit, which is {limit}"),
+        );
+    }
+    if config.security.proxy_protocol && config.security.trusted_proxies.is_empty() {
+        fault(
+            "security.proxy_protocol",
+            Some("true".to_owned()),
+            "expected false, or the proxies in security.trusted_proxies: nobody else may name a client".to_owned(),
         );
     }
     let needed = outbound_bytes_needed(config);

@@ -3,6 +3,7 @@
 use super::sections::security::AppEntry;
 use super::typed::Config;
 use crate::host::limits::connections_by_open_files;
+use crate::host::memory;
 use signal_fish_core::admission::{AppLimits, Limits};
 use signal_fish_core::protocol::signal_fish::wire::NameRules;
 use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
@@ -91,6 +92,16 @@ impl Config {
         }
     }
 
+    /// Bytes that may wait for all clients together: `websocket.max_outbound_total_bytes`, or a quarter of the memory that
+    /// this process may use.
+    #[must_use]
+    pub fn outbound_total_bytes(&self) -> usize {
+        match self.websocket.max_outbound_total_bytes {
+            0 => memory::available_bytes() / 4,
+            max => max,
+        }
+    }
+
     /// How many shards there will be, as far as it can be told without looking at the affinity mask.
     pub(crate) fn shards_expected(&self) -> usize {
         match (self.shards.count, self.shards.cpus.len()) {
@@ -102,16 +113,17 @@ impl Config {
 }
 
 impl AppEntry {
-    fn for_signal_fish(&self) -> App {
+    pub(crate) fn for_signal_fish(&self) -> App {
         App {
             app_id: self.app_id.clone(),
+            authorized: true,
             app_name: self.app_name.clone().unwrap_or_else(|| self.app_id.clone()),
             max_players_per_room: self.max_players_per_room,
             rate_limit_per_minute: self.rate_limit_per_minute,
         }
     }
 
-    fn for_admission(&self) -> AppLimits {
+    pub(crate) fn for_admission(&self) -> AppLimits {
         AppLimits {
             rooms_max: self.max_rooms,
             authentications_per_minute_max: self.rate_limit_per_minute,

@@ -2,7 +2,7 @@
 
 use super::keys::{KEYS, NAMED_OTHERWISE};
 
-/// Beyond this a name resembles nothing.
+/// A name that needs more edits than this resembles nothing.
 const LENGTH_MAX: usize = 128;
 
 /// The key or section that `path` was probably meant to be.

@@ -313,7 +313,7 @@ pub(super) fn expectation(kind: &Kind) -> String {
     }
 }
 
-/// The value as JSON, cut where it becomes tedious.
+/// The value as JSON, cut if it is long.
 fn shorten(located: &Located) -> String {
     const SHOWN_CHARS: usize = 60;
     let text = match &located.node {

@@ -5,10 +5,10 @@ mod totals;
 
 pub use totals::Totals;
 
-use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
+use signal_fish_core::admission::{Admission, AppLimits, Ask, Notice, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
-use signal_fish_runtime::{AtControl, Mail, Mailbox};
+use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ const ANSWERS_MAX: u32 = 64;
 pub(crate) enum Message {
     /// By a shard.
     Request(Request),
+    /// By the server: these are the limits of apps from now on.
+    Apps(Vec<AppLimits>),
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -40,10 +42,11 @@ pub(crate) struct ControlPlane {
     messages: AtControl<Message>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
-    /// Shards that have answers in their mailboxes and were not told.
+    /// Shards whose mailboxes hold answers that nobody rang for.
     answered: Vec<bool>,
-    /// How many answers that are, at most.
+    /// Answers since the last ring.
     unrung: u32,
+    fault: Fault,
 }
 
 impl ControlPlane {
@@ -58,6 +61,7 @@ impl ControlPlane {
             admission,
             answered: vec![false; mailboxes.len()],
             unrung: 0,
+            fault: Fault::of("control"),
             mailboxes,
             messages,
             start,
@@ -81,6 +85,7 @@ impl ControlPlane {
             });
             match message {
                 Some(Message::Request(request)) => self.handle(request),
+                Some(Message::Apps(limits)) => self.admission.set_apps(&limits),
                 Some(Message::Stop) => break,
                 None => {}
             }
@@ -91,6 +96,7 @@ impl ControlPlane {
     fn handle(&mut self, request: Request) {
         match request {
             Request::Ask { shard, slot, ask } => {
+                self.fault.strike();
                 self.answer(shard, slot, ask);
                 self.unrung += 1;
                 if self.unrung == ANSWERS_MAX {

@@ -1,3 +1,5 @@
+//! What the whole server counted: the counts of admission, and the latest report of each shard.
+
 use signal_fish_core::admission;
 use signal_fish_core::shard::Report;
 use std::collections::BTreeMap;

@@ -7,8 +7,11 @@ use rustix::thread::{CapabilitySet, capabilities};
 /// Files that the process needs besides those of clients: standard streams, logs, and room for connections that are
 /// being taken over or turned away.
 pub(crate) const FILES_PROCESS: u64 = 128;
-/// Files of one shard: three rings, their events, a listener.
+/// Files of one shard: three rings, their events, an epoll set, the descriptor that wakes the shard, a listener.
 pub(crate) const FILES_PER_SHARD: u64 = 16;
+/// Connections of one shard that hold no ticket: refused ones that are told why, and idle ones that are kept alive. With a
+/// low limit of open files there are fewer, an eighth of it for all shards.
+const TICKETLESS_PER_SHARD_MAX: u64 = 128;
 /// More connections than this are never assumed, however high the limit is: queues are sized by it.
 const CONNECTIONS_ASSUMED_MAX: u64 = 1_000_000;
 /// glommio starts no shard below this limit.
@@ -46,13 +49,30 @@ pub fn raise_limits() {
 /// Connections to assume where none are configured: what the present limit of open files allows beside this many shards.
 #[must_use]
 pub fn connections_by_open_files(shards: usize) -> usize {
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let connections = files.saturating_sub(reserved(shards)).min(CONNECTIONS_ASSUMED_MAX);
+    let files = open_files_limit();
+    let connections = files
+        .saturating_sub(reserved(files, shards))
+        .min(CONNECTIONS_ASSUMED_MAX);
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
-fn reserved(shards: usize) -> u64 {
-    FILES_PROCESS + FILES_PER_SHARD * shards as u64
+/// Connections without a ticket that each of this many shards may have, within the present limit of open files.
+#[must_use]
+pub(crate) fn ticketless_per_shard(shards: usize) -> usize {
+    usize::try_from(ticketless(open_files_limit(), shards)).unwrap_or(usize::MAX)
+}
+
+fn open_files_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn ticketless(files: u64, shards: usize) -> u64 {
+    (files / 8 / (shards as u64).max(1)).min(TICKETLESS_PER_SHARD_MAX)
+}
+
+/// Files that clients with a ticket do not get.
+fn reserved(files: u64, shards: usize) -> u64 {
+    FILES_PROCESS + (FILES_PER_SHARD + ticketless(files, shards)) * shards as u64
 }
 
 /// Whether `wanted` connections, 0 for as many as may be, have a descriptor each beside those of the shards.
@@ -61,10 +81,10 @@ pub(super) fn open_files(wanted: usize, shards: usize) -> Finding {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Finding::fine(SUBJECT, "unlimited");
     };
-    let allowed = limit.saturating_sub(reserved(shards));
+    let allowed = limit.saturating_sub(reserved(limit, shards));
     let cure = "raise the limit (LimitNOFILE= of systemd, ulimit -n)";
     if allowed == 0 {
-        let needed = reserved(shards) + 1;
+        let needed = reserved(limit, shards) + 1;
         let text = format!("the limit is {limit}, but {shards} shards alone need {needed}: {cure}");
         return Finding::failure(SUBJECT, text);
     }

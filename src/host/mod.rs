@@ -2,6 +2,7 @@
 
 pub(crate) mod finding;
 pub(crate) mod limits;
+pub(crate) mod memory;
 mod network;
 pub(crate) mod rings;
 

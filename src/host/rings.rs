@@ -31,7 +31,7 @@ pub(super) fn io_uring() -> Finding {
     if let Err(error) = ring.submitter().register_probe(&mut probe) {
         return Finding::failure(SUBJECT, refusal(&error));
     }
-    // Of what the runtime uses, the operations that came last, and those that filters like to take away.
+    // These operations are checked: those of the runtime that Linux got last, and those that filters often forbid.
     let needed = [
         ("POLL_ADD", opcode::PollAdd::CODE),
         ("TIMEOUT", opcode::Timeout::CODE),

@@ -1,3 +1,5 @@
+//! Scenarios of authentication and the SDK gate (protocol 2.3 to 2.5).
+
 use super::harness::{Client, Server};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, Weak};
@@ -16,7 +18,8 @@ fn config() -> Value {
                 app("plain", json!({})),
                 app("other", json!({})),
                 app("numbers", json!({"rate_limit_per_minute": 100})),
-                app("three", json!({"rate_limit_per_minute": 3})),
+                // One address gets a quarter of it (D25).
+                app("three", json!({"rate_limit_per_minute": 12})),
                 app("one-room", json!({"max_rooms": 1})),
                 app("pairs", json!({"max_players_per_room": 2})),
             ],

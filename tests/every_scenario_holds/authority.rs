@@ -1,3 +1,5 @@
+//! Scenarios of authority (protocol 6).
+
 use super::harness::client::room_of;
 use super::harness::{Client, Server};
 use super::server;

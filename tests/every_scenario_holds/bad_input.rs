@@ -1,3 +1,5 @@
+//! Scenarios of sizes and invalid messages (protocol 2.7, 2.8).
+
 use super::harness::{Client, Incoming, Server, raw};
 use super::server;
 use serde_json::json;

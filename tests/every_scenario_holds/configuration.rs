@@ -1,3 +1,5 @@
+//! Scenarios of configuration and the command line (protocol 10, 12).
+
 use super::harness::client::room_of;
 use super::harness::server::{binary, test_defaults};
 use super::harness::{PATIENCE, Server};

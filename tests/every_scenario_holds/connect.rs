@@ -1,3 +1,5 @@
+//! Scenarios of the beginning and the end of a connection (protocol 2).
+
 use super::harness::{Client, Incoming, Server, wait_until};
 use super::server;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Scenarios of game data and its delivery (protocol 2.9, 2.12, 3.4).
+
 use super::harness::client::room_of;
 use super::harness::{Client, Incoming, Server};
 use super::server;

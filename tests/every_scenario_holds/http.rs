@@ -1,7 +1,10 @@
+//! Scenarios of HTTP (protocol 1).
+
 use super::harness::{Client, Server};
 use super::server;
 use crate::harness::raw::{self, Answer};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 
 fn request(server: &Server, text: &str) -> Answer {
     let mut raw = server.raw();
@@ -159,4 +162,58 @@ fn a_client_that_closes_is_closed() {
     raw.send(b"GET /v2/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_eq!(raw.read_answer().status, 200);
     assert!(raw.is_at_end());
+}
+
+/// D23: a proxy names its client in front of HTTP, in either version; its clients are counted apart. Nobody else may.
+#[test]
+fn proxies_introduce_their_clients() {
+    let server = Server::start(json!({"security": {
+        "proxy_protocol": true,
+        "trusted_proxies": ["127.0.0.2"],
+        "max_connections_per_ip": 1,
+    }}));
+    let (proxy, stranger) = (IpAddr::from([127, 0, 0, 2]), IpAddr::from([127, 0, 0, 3]));
+    let connect = |source: IpAddr, header: &[u8]| {
+        let mut raw = raw::Raw::connect_from(source, server.addr);
+        raw.send(&[header, raw::UPGRADE.as_bytes(), &raw::text(r#"{"type":"Ping"}"#)].concat());
+        raw
+    };
+    let line = |client: &str| format!("PROXY TCP4 {client} 127.0.0.1 4660 80\r\n").into_bytes();
+    let binary = [
+        &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..],
+        &[198, 51, 100, 8, 127, 0, 0, 1, 0x12, 0x34, 0, 80],
+    ]
+    .concat();
+    let mut served = Vec::new();
+    for (source, header) in [(proxy, &line("198.51.100.7")[..]), (proxy, &binary), (stranger, b"")] {
+        let mut raw = connect(source, header);
+        raw.read_upgrade();
+        assert_eq!(raw.read_message(), json!({"type": "Pong"}));
+        served.push(raw);
+    }
+    let mut second = connect(proxy, &line("198.51.100.8"));
+    second.read_upgrade();
+    assert_eq!(second.read_message()["data"]["error_code"], "TOO_MANY_CONNECTIONS");
+    for (source, header, sentence) in [
+        (
+            proxy,
+            &b""[..],
+            "This listener expects a PROXY protocol header from its proxies.",
+        ),
+        (
+            IpAddr::from([127, 0, 0, 4]),
+            &line("198.51.100.9")[..],
+            "A PROXY protocol header is not expected here.",
+        ),
+        (
+            IpAddr::from([127, 0, 0, 5]),
+            &binary,
+            "A PROXY protocol header is not expected here.",
+        ),
+    ] {
+        let mut raw = connect(source, header);
+        let answer = raw.read_answer();
+        assert_eq!((answer.status, answer.body.as_str()), (400, sentence));
+        assert!(raw.is_at_end());
+    }
 }

@@ -1,3 +1,5 @@
+//! Scenarios of limits, liveness and the removal of rooms (protocol 2.6, 9, 11).
+
 use super::harness::client::room_of;
 use super::harness::{Client, Incoming, Server, raw, wait_until};
 use serde_json::{Value, json};
@@ -193,7 +195,7 @@ fn s133_empty_room_stays_for_its_time_and_then_goes() {
         if message["type"] == "SpectatorJoined" {
             probe.send_kind("LeaveSpectator");
             probe.expect_later("SpectatorLeft");
-            // Looking every 10 ms is no life of a room without players, but no need to be rude.
+            // Watching does not keep a room without players alive, but there is no need to ask every 10 ms.
             std::thread::sleep(Duration::from_millis(100));
         }
         message["data"]["error_code"] == "ROOM_NOT_FOUND"

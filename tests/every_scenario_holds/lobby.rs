@@ -1,3 +1,5 @@
+//! Scenarios of the lobby and the start of the game (protocol 5).
+
 use super::harness::client::room_of;
 use super::harness::{Client, Server};
 use super::server;

@@ -1,3 +1,5 @@
+//! Scenarios of reconnection (protocol 8).
+
 use super::harness::client::room_of;
 use super::harness::{Client, Server, wait_until};
 use super::server;
@@ -5,7 +7,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-/// A server that gives up quickly on who is away and on empty rooms.
+/// A server with short times for dropped players and for empty rooms.
 fn hasty() -> Arc<Server> {
     static PLACE: super::harness::server::Shared = Mutex::new(Weak::new());
     let hasty = json!({"server": {
@@ -157,7 +159,7 @@ fn s122_window_ends() {
     let server = hasty();
     let mut members = room_of(&server, "s122", 4, false, &["Alice", "Bob"]);
     let away = drop_last(&mut members);
-    // The window is a second of real time; there is nothing to ask whether it is over but the attempt itself.
+    // The window is a second of real time. Only an attempt to return tells whether it is over.
     std::thread::sleep(Duration::from_millis(1500));
     refused(&server, &away, "RECONNECTION_EXPIRED");
     members[0].quiet();

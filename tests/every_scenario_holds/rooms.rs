@@ -1,3 +1,5 @@
+//! Scenarios of joining and leaving rooms (protocol 3.2, 3.3, 11).
+
 use super::harness::client::room_of;
 use super::harness::{Server, wait_until};
 use super::server;

@@ -1,3 +1,5 @@
+//! Scenarios of spectators (protocol 7).
+
 use super::harness::client::room_of;
 use super::harness::{Client, Server};
 use super::server;

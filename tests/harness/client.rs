@@ -277,7 +277,7 @@ impl Client {
     }
 
     /// Everything that was caused before this call has arrived and been read: a `Ping` is answered next. Stronger than
-    /// waiting, and quicker: the server handles the frames of a connection in order and so it answers in order.
+    /// waiting, and quicker: the server handles the frames of a connection in order, so it answers in order.
     #[track_caller]
     pub fn quiet(&mut self) {
         self.send_kind("Ping");

@@ -3,7 +3,7 @@
 use super::PATIENCE;
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Final frame flag.
@@ -103,7 +103,21 @@ impl Raw {
     /// Connects and sends nothing.
     #[must_use]
     pub fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).expect("the server listens");
+        Self::over(TcpStream::connect(addr).expect("the server listens"))
+    }
+
+    /// The same from an address of this machine.
+    #[must_use]
+    pub fn connect_from(source: IpAddr, addr: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        let source = SocketAddr::new(source, 0);
+        socket.bind(&source.into()).expect("an address of this machine");
+        socket.connect(&addr.into()).expect("the server listens");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("nodelay");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("timeout");

@@ -4,6 +4,7 @@ use super::{Client, PATIENCE, Raw};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Weak};
@@ -179,10 +180,17 @@ fn eprintln_log(lines: &[String]) {
     eprintln!("--- output of the server ---\n{}", lines.join("\n"));
 }
 
-/// The binary in an empty working directory and without any configuration from the environment.
+/// The binary in an empty working directory and without any configuration from the environment: the one that the tests were
+/// built with, or the one that `SIGNAL_FISH_BINARY` names.
 #[must_use]
 pub fn binary(dir: &tempfile::TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_signal-fish-server"));
+    let named = std::env::var_os("SIGNAL_FISH_BINARY");
+    let path = named.map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_signal-fish-server")),
+        PathBuf::from,
+    );
+    let path = std::path::absolute(path).expect("the path is not empty");
+    let mut command = Command::new(path);
     command.current_dir(dir.path());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SIGNAL_FISH") || name == "RUST_LOG" {

@@ -12,9 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tungstenite::{Message, WebSocket};
 
-/// Measures a running server: JoinRoom into a standing room by clients whose URL names the room, so that they are on its
-/// shard before they join, against clients whose URL does not, of which all but one in as many as there are shards move
-/// while they join; and an ask to the control plane against a Ping.
+/// Measures a running server: how long JoinRoom into a standing room takes for clients whose URL names the room, which
+/// begin on its shard, and for clients whose URL does not, most of which have to move; and how long an ask to the
+/// control plane takes, beside a Ping.
 ///
 /// The server's limits per address have to be raised: security.max_connections_per_ip, rate_limit.max_join_attempts,
 /// rate_limit.max_room_creations, server.max_rooms_per_game.

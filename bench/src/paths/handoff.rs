@@ -27,7 +27,7 @@ fn leave_and_join(owners: [u16; 2]) -> impl FnMut() {
         let mut sends = shards.text(traveller, r#"{"type":"LeaveRoom"}"#);
         sends += shards.text(traveller, &joins[other]);
         assert_eq!(shards.shard_of(traveller), owners[other]);
-        // Twice the traveller, the resident of the room that was left, that of the room that was entered.
+        // Two sends to the traveller, one to the resident of each of the two rooms.
         assert_eq!(sends, 4);
         other = 1 - other;
     }

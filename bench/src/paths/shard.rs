@@ -1,4 +1,4 @@
-//! What a shard costs that has nothing to do: nothing that grows with the connections that came and went.
+//! What a shard with nothing to do costs. This must not grow with the connections that came and went.
 
 use super::Path;
 use signal_fish_simulator::shards::Shards;

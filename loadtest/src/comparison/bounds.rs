@@ -1,6 +1,6 @@
 //! Our server's figures beside those of its rivals, and the bounds that they have to keep.
 
-use super::{
+use super::figures::{
     BesideFloor, CPU_EACH, Column, OURS, Reports, Table, asked_per_s, column, figure, microseconds, verdict, worst,
 };
 use crate::report::text::{bytes, milliseconds, rounded};
@@ -27,7 +27,7 @@ const CHURN: &str = "connect, join, close";
 const IDLE: &str = "idle";
 const LIMIT: &str = "highest lossless rate";
 
-/// Load, figure, rival, and how many times the rival's figure ours may be.
+/// Load, figure, rival, and by how many times our figure may exceed the rival's.
 const RATIOS_MAX: &[(&str, &str, &str, f64)] = &[
     ("28,000/s", P50, BUN, 0.9),
     ("28,000/s", P99, BUN, 0.8),
@@ -187,7 +187,7 @@ impl Load<'_> {
         format!("≤ {}: {kept}", show(most))
     }
 
-    /// What the generator says against itself, and in how many runs against which server.
+    /// What the generator complained of about itself, and in how many runs against which server.
     fn verdicts(&self, servers: &[&str]) -> String {
         let mut runs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for server in servers {

@@ -49,7 +49,7 @@ pub fn scenarios(share: &Arc<Plan>, thread: usize, run: u16, gate: &Arc<Gate>) -
     }
 }
 
-/// How many gates' arrivals one thread makes: one per load.
+/// How often one thread arrives at the gate: once per load.
 #[must_use]
 pub fn loads_per_thread(load: Load) -> usize {
     if load == Load::Mix { 4 } else { 1 }

@@ -291,7 +291,7 @@ fn fraction(turn: u64) -> f64 {
     ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Turn `turn` of a round belongs to this seat: round the rooms first, so that a room's players do not send together.
+/// The seat whose turn it is. Turns go through the rooms first, so that the players of a room do not send together.
 fn seat_of(turn: usize, rooms: usize, players: usize, spectators: usize) -> u32 {
     let (player, room) = (turn / rooms.max(1), turn % rooms.max(1));
     u32::try_from(room * (players + spectators) + player).unwrap_or(u32::MAX)

@@ -1,3 +1,5 @@
+//! The time, as a shard is told it.
+
 use std::time::Duration;
 
 /// One reading of both clocks, taken by the caller once per turn.

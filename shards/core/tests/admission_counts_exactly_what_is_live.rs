@@ -29,7 +29,7 @@ struct Model {
     connections: Vec<IpAddr>,
     rooms: Vec<(Option<AppIndex>, Box<str>)>,
     attempts: Vec<Attempt>,
-    authentications: Vec<(Duration, AppIndex)>,
+    authentications: Vec<(Duration, AppIndex, IpAddr)>,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Model {
     fn decide(&mut self, ask: &Ask) -> Option<Refusal> {
         match ask {
             Ask::Connect { ip } => self.connect(normalise(*ip)),
-            Ask::Authenticate { app } => self.authenticate(*app),
+            Ask::Authenticate { app, ip } => self.authenticate(*app, normalise(*ip)),
             Ask::Join { ip } => self.attempt(*ip, false),
             Ask::Create { ip } => self.attempt(*ip, true),
             Ask::OpenRoom { ip, app, game } => self.attempt(*ip, true).or_else(|| self.open_room(*app, game.clone())),
@@ -77,22 +77,31 @@ impl Model {
         None
     }
 
-    fn authenticate(&mut self, app: AppIndex) -> Option<Refusal> {
+    fn authenticate(&mut self, app: AppIndex, ip: IpAddr) -> Option<Refusal> {
         let Some(limits) = self.limits.apps.get(app.0 as usize) else {
             return Some(Refusal::AuthenticationRate);
         };
         if let Some(max) = limits.authentications_per_minute_max {
             let lately = self.authentications_lately(app);
-            if lately >= max as usize {
+            let recent = |(at, of, _): &&(Duration, AppIndex, IpAddr)| *of == app && self.now - *at < MINUTE;
+            let own = self
+                .authentications
+                .iter()
+                .filter(recent)
+                .filter(|(.., from)| *from == ip)
+                .count();
+            // A quarter of what the others have left, at least one.
+            let share = ((max as usize).saturating_sub(lately - own) / 4).max(1);
+            if lately >= max as usize || own >= share {
                 return Some(Refusal::AuthenticationRate);
             }
         }
-        self.authentications.push((self.now, app));
+        self.authentications.push((self.now, app, ip));
         None
     }
 
     fn authentications_lately(&self, app: AppIndex) -> usize {
-        let recent = |(at, of): &&(Duration, AppIndex)| *of == app && self.now - *at < MINUTE;
+        let recent = |(at, of, _): &&(Duration, AppIndex, IpAddr)| *of == app && self.now - *at < MINUTE;
         self.authentications.iter().filter(recent).count()
     }
 
@@ -258,7 +267,7 @@ fn asks() -> impl Strategy<Value = Ask> {
     let game = prop::sample::select(&["chess", "go"][..]);
     prop_oneof![
         addresses().prop_map(|ip| Ask::Connect { ip }),
-        app().prop_map(|app| Ask::Authenticate { app }),
+        (app(), addresses()).prop_map(|(app, ip)| Ask::Authenticate { app, ip }),
         addresses().prop_map(|ip| Ask::Join { ip }),
         addresses().prop_map(|ip| Ask::Create { ip }),
         (addresses(), prop::option::of(app()), game).prop_map(|(ip, app, game)| Ask::OpenRoom {

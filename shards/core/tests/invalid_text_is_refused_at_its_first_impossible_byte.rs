@@ -71,7 +71,7 @@ proptest! {
     fn wherever_it_is(payload in proptest::collection::vec(prop_oneof![any::<u8>(), 0x80_u8..0xc0, 0xc0_u8..0xf8], 0..12)) {
         let bytes = frame(TEXT, true, &payload).bytes();
         let header = bytes.len() - payload.len();
-        // A prefix may go on if it is valid but for an unfinished character; the whole may not even have that.
+        // A prefix may end in an unfinished character; the whole text may not.
         let first_impossible = (1..=payload.len()).find(|&end| match std::str::from_utf8(&payload[..end]) {
             Ok(_) => false,
             Err(error) => error.error_len().is_some() || end == payload.len(),

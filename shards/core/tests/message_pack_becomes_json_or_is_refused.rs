@@ -1,4 +1,4 @@
-//! Protocol 2.9 and D38.
+//! MessagePack game data for members that take JSON (protocol 2.9, D38).
 
 use proptest::prelude::*;
 use rmp::encode;

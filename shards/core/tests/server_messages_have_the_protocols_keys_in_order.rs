@@ -37,7 +37,7 @@ fn written(message: &ServerMessage<'_>) -> String {
     text.strip_prefix("before").expect("only appends").to_owned()
 }
 
-/// The message is written as `expected`, and what is read back from that is written so again.
+/// The message is written as `expected`. Reading that back and writing it again gives the same text.
 fn assert_wire(message: &ServerMessage<'_>, expected: &str) {
     assert_eq!(written(message), expected);
     let read: ServerMessage<'_> = serde_json::from_str(expected).unwrap_or_else(|error| panic!("{error}: {expected}"));

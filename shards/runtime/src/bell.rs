@@ -1,8 +1,8 @@
-//! The bell of a mailbox: tells the owner that there is mail, and who sends that the owner sleeps.
+//! The bell of a mailbox: it tells the owner that there is mail, and tells senders whether the owner sleeps.
 //!
-//! One word says it all. A sender pushes its mail and then rings. The owner looks at the word once per turn and at the mail
-//! only after it rang: it answers first and takes the mail then, so that what is pushed later rings again. It lies down only
-//! if nobody rang since, and whoever rings while it sleeps has to wake it.
+//! The bell is one word. A sender pushes its mail and then rings. The owner looks at the word once per turn, and at the
+//! mail only after a ring. It answers the ring first and takes the mail afterwards, so that later mail rings again. The
+//! owner lies down only if nobody has rung since its answer. A sender that rings while the owner sleeps has to wake it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 const AWAKE: u8 = 0;
 /// The owner sleeps, or is about to.
 const ASLEEP: u8 = 1;
-/// It rang, and the owner has not answered yet.
+/// Somebody rang, and the owner has not answered yet.
 const MAIL: u8 = 2;
 
 /// The word. Production has an atomic one, the tests a model of memory.
@@ -36,8 +36,8 @@ impl Word for AtomicU8 {
     }
 }
 
-/// What senders and owner share. It has its cache line, and the one that is fetched along with it, to itself: the owner reads
-/// it in every turn.
+/// What senders and owner share. Nothing else lies in its cache line, nor in the one that is fetched along with it,
+/// because the owner reads it in every turn.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Bell<W = AtomicU8> {
@@ -48,7 +48,7 @@ pub(crate) struct Bell<W = AtomicU8> {
 #[derive(Debug)]
 pub(crate) struct Ear<W = AtomicU8> {
     bell: Arc<Bell<W>>,
-    /// The owner has answered and not found the mailbox empty since.
+    /// The owner has answered, and has not found the mailbox empty since.
     unread: bool,
 }
 
@@ -63,8 +63,8 @@ impl Bell {
 impl<W: Word> Bell<W> {
     /// To be called after mail was pushed. Returns whether the owner has to be woken.
     pub(crate) fn ring(&self) -> bool {
-        // Release: whoever answers finds the mail. The owner may answer the ring of a later sender; its swap keeps what
-        // earlier ones released.
+        // Release: the owner finds the mail when it answers. It may answer the ring of a later sender, whose swap keeps
+        // what earlier senders released.
         self.word.swap(MAIL, Ordering::Release) == ASLEEP
     }
 }
@@ -76,7 +76,8 @@ impl<W: Word> Ear<W> {
 
     /// Whether there may be mail. One load as long as nobody rings.
     pub(crate) fn has_mail(&self) -> bool {
-        // Relaxed: an old answer is no loss. Lying down fails then, and the next look finds what made it fail.
+        // Relaxed: reading an old value loses nothing. The owner then fails to lie down, and its next look finds the
+        // ring.
         self.unread || self.bell.word.load(Ordering::Relaxed) == MAIL
     }
 
@@ -100,7 +101,7 @@ impl<W: Word> Ear<W> {
 
     /// The owner sleeps no more.
     pub(crate) fn get_up(&self) {
-        // If this fails, it rang: that stands until the owner answers.
+        // This fails if somebody rang. The ring stands until the owner answers.
         self.bell.word.replace(ASLEEP, AWAKE, Ordering::Relaxed);
     }
 }
@@ -124,7 +125,7 @@ mod tests {
     /// A set of pieces of mail.
     type Pieces = u32;
 
-    /// A value that the word had, and the mail that is visible to who acquires it.
+    /// A value that the word had, and the mail that is visible to whoever acquires it.
     #[derive(Clone, Copy)]
     struct Value {
         value: u8,
@@ -201,7 +202,7 @@ mod tests {
                 (_, Some(sender)) => self.senders[sender].pushed,
                 (_, None) => self.known,
             };
-            // Who replaces a value passes on what that value released, whatever the order.
+            // A new value passes on what the value before it released, whatever the order.
             let released = previous.released | own;
             self.history.push(Value { value, released });
             self.see(self.history.len() - 1, previous, order);
@@ -257,7 +258,7 @@ mod tests {
             self.0.lock().unwrap()
         }
 
-        /// Any number of steps of any senders, if it is the owner who is about to do something.
+        /// If the owner is about to do something, any senders take any number of steps first.
         fn let_senders_run(&self) {
             while self.model().active.is_none() && self.step_of_a_sender(true) {}
         }
@@ -305,7 +306,7 @@ mod tests {
             }
         }
 
-        /// What the owner finds in the mailbox. What it does not know of, it may overlook.
+        /// What the owner finds in the mailbox. It may overlook mail that is not visible to it yet.
         fn pop(&self) -> Option<()> {
             self.let_senders_run();
             let mut model = self.model();

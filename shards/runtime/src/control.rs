@@ -1,7 +1,7 @@
 //! The way to the control plane: a channel, and a bell that wakes its thread.
 //!
-//! The waiting receive of a channel turns round and round before it sleeps, which costs a busy core more than the sleep
-//! itself. Here the receiver sleeps at once, and a shard rings once per turn, however many requests the turn made.
+//! The blocking receive of a channel spins before it sleeps, which costs a busy core more than the sleep itself. Here
+//! the receiver yields a few times and then sleeps. A shard rings once per turn, however many requests the turn made.
 
 use crate::bell::{Bell, Ear};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -50,7 +50,7 @@ impl<M> ToControl<M> {
         self.ring();
     }
 
-    /// Tells it something that it may find out later, when [`Self::ring`] is called.
+    /// Tells the control plane something without waking it; [`Self::ring`] wakes it later.
     pub(crate) fn push(&self, message: M) {
         // The control plane ends after everybody who tells it something.
         let _ = self.sender.send(message);
@@ -90,7 +90,7 @@ impl<M> AtControl<M> {
                 return Some(message);
             }
         }
-        // Whoever finds this thread asleep finds its name here.
+        // A sender that finds this thread asleep wakes it through this handle.
         self.sleeper.get_or_init(thread::current);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -10,6 +10,7 @@
 mod bell;
 mod clock;
 mod control;
+mod fault;
 mod listen;
 mod mailbox;
 mod post;
@@ -18,6 +19,7 @@ mod thread;
 mod warnings;
 
 pub use control::{AtControl, ToControl, control_channel};
-pub use listen::{BACKLOG, listen, listen_again};
+pub use fault::Fault;
+pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, listen, listen_again};
 pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
 pub use thread::{ShardThread, Surroundings};

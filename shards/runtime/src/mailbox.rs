@@ -28,9 +28,9 @@ pub struct Inbox {
     wake: Arc<OwnedFd>,
 }
 
-/// A mailbox for about `capacity` pieces of mail: senders that look at the same moment may pass it by one each.
+/// A mailbox for about `capacity` pieces of mail: senders that check at the same moment may exceed it by one each.
 ///
-/// A bounded channel would take and touch the memory of all its places at the start.
+/// The channel is unbounded because a bounded one allocates and touches all its places at the start.
 ///
 /// # Errors
 /// What the system says: no descriptor or memory left.
@@ -63,7 +63,7 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Delivers `mail`, which the shard may find out later, when [`Self::ring`] is called; never blocks.
+    /// Delivers `mail` without waking the shard; [`Self::ring`] wakes it later. Never blocks.
     ///
     /// # Errors
     /// As [`Self::try_send`].

@@ -19,8 +19,8 @@ use std::time::Duration;
 const EVENTS_MAX: usize = 1024;
 /// Longest single wait. More would not fit the milliseconds of `epoll_pwait`.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
-/// Connections of the listener's queue that are answered when the server ends. Who comes faster than they are answered must
-/// not keep it from ending.
+/// Connections of the listener's queue that are answered when the server ends. A flood of newcomers must not keep it
+/// from ending.
 const QUEUE_MAX: i32 = crate::BACKLOG;
 /// Input that is discarded before a socket is closed. Input that nobody read turns a close into a reset, which destroys the
 /// answer.
@@ -47,7 +47,7 @@ pub(crate) struct TcpSockets {
     sockets: Vec<Option<Watched>>,
     /// What the last wait found.
     events: Vec<Found>,
-    /// How much of it has been told.
+    /// How many of them have been told.
     told: usize,
 }
 
@@ -66,7 +66,7 @@ struct Found {
 }
 
 impl TcpSockets {
-    /// Sockets that `listener` brings, and `wake`, which ends a wait whenever it is written.
+    /// No sockets yet. `listener` brings them; a write to `wake` ends a wait.
     ///
     /// # Errors
     /// What the system says: no descriptor or memory left.
@@ -178,7 +178,7 @@ impl Sockets for TcpSockets {
         if sent == Sent::Blocked && !watched.watches_output {
             watched.watches_output = true;
             let flags = INPUT | EventFlags::OUT;
-            // Room that there is again by now is told as well.
+            // If there is room again by now, this brings an event too.
             if epoll::modify(&self.epoll, &watched.socket, data(slot), flags).is_err() {
                 return Sent::Lost;
             }
@@ -231,7 +231,7 @@ fn accept(listener: &TcpListener) -> Accepted<OwnedFd> {
             Err(Errno::AGAIN) => return Accepted::Nobody,
             // A connection that ended in the queue is taken out of it.
             Err(Errno::INTR | Errno::CONNABORTED) => {}
-            // MFILE, NFILE, NOMEM, NOBUFS; and should it be anything else, it must not be tried again at once.
+            // MFILE, NFILE, NOMEM or NOBUFS. Any other error must not be tried again at once either.
             Err(_) => return Accepted::Exhausted,
         }
     }
@@ -260,7 +260,7 @@ fn send(socket: &OwnedFd, bytes: &[u8]) -> Sent {
     }
 }
 
-/// Says the last word to a socket that is about to be closed. Who has gone meanwhile misses nothing.
+/// Sends `last` and discards input before the socket is closed. Failures do not matter: the peer has gone then.
 fn refuse(socket: &OwnedFd, last: &[u8]) {
     let _ = send(socket, last);
     let _ = rustix::net::shutdown(socket, Shutdown::Write);

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::control::ToControl;
+use crate::fault::Fault;
 use crate::mailbox::{Inbox, Mailbox};
 use crate::post::ShardPost;
 use crate::sockets::TcpSockets;
@@ -88,11 +89,15 @@ impl ShardThread {
 /// the sleep itself, and there is no other task.
 fn serve<M: From<Request>>(mut shard: Shard<TcpSockets, ShardPost<M>>, clock: Clock, started: &Sender<()>) {
     let mut warnings = Warnings::default();
+    let fault = Fault::of("shard");
     // Nobody waits for it any more if the server is being given up.
     let _ = started.send(());
     loop {
         let now = clock.read();
         let next = shard.turn(now);
+        if shard.counters().accepted > 0 {
+            fault.strike();
+        }
         warnings.look_at(now.monotonic, shard.counters());
         let timeout = match next {
             Next::Ended => break,

@@ -1,4 +1,5 @@
-//! What the log says about a shard: whatever an operator can do something about, at most once a minute per kind.
+//! What the log says about a shard: troubles that an operator can do something about, at most one line per kind and
+//! minute.
 
 use signal_fish_core::shard::Counters;
 use std::time::Duration;

@@ -53,7 +53,7 @@ pub struct Client {
     pub answers_pings: bool,
     /// Whether it sends frames behind its request without waiting for the answer.
     pub hurries: bool,
-    /// Whether it answers a close frame and ends; who does not keeps the server waiting.
+    /// Whether it answers a close frame and ends. A client that does not keeps the server waiting.
     pub closes_politely: bool,
     /// From the last snapshot of a room.
     pub player_id: String,
@@ -82,6 +82,13 @@ impl Client {
     #[must_use]
     pub fn silent() -> Self {
         Self::new(Stage::Asking(false), Vec::new())
+    }
+
+    /// The same client, which sends these bytes before anything else.
+    #[must_use]
+    pub fn behind(mut self, bytes: &[u8]) -> Self {
+        self.outgoing.splice(..0, bytes.iter().copied());
+        self
     }
 
     fn new(stage: Stage, outgoing: Vec<u8>) -> Self {

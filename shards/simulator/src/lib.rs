@@ -1,7 +1,7 @@
 //! The server without a machine: the shards of [`signal_fish_core`], admission and scripted clients in one thread.
 //!
-//! Time is virtual, everything random comes from a seed, and what networks do to bytes is a field: reads that are split,
-//! writes that are cut short, sockets that take nothing, clients that vanish, mail that is late.
+//! Time is virtual, everything random comes from a seed, and what networks do to bytes can be set: reads that are
+//! split, writes that are cut short, sockets that take nothing, clients that vanish, mail that is late.
 //!
 //! | file | what it is about |
 //! |---|---|

@@ -65,7 +65,7 @@ struct Connection {
     peer: IpAddr,
     line: Line,
     place: Place,
-    /// The socket holds the other reference; if it is dropped, this one is alone.
+    /// The socket holds another reference. When the socket is dropped, this is the only one left.
     socket: Arc<()>,
     /// Bytes of the client under way.
     wire: VecDeque<u8>,
@@ -140,7 +140,7 @@ impl Network {
         }
     }
 
-    /// Grows with everything that happens; who changes nothing leaves it as it is.
+    /// Grows with everything that happens. A call that changes nothing leaves it as it is.
     #[must_use]
     pub fn progress(&self) -> u64 {
         self.progress

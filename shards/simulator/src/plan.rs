@@ -25,25 +25,20 @@ pub fn open_limits() -> Limits {
 /// The documented defaults of connections, beside `settings`.
 #[must_use]
 pub fn options(settings: &Settings) -> Options {
+    let defaults = Options::default();
     Options {
         codec: ws::Limits {
             message_bytes_max: settings.max_message_size,
-            discard_bytes_max: 16 << 20,
+            ..defaults.codec
         },
-        outbound_bytes_max: 1 << 20,
-        batching: true,
-        head_timeout: Duration::from_secs(10),
-        keep_alive_timeout: Duration::from_secs(30),
-        message_timeout: Duration::from_secs(30),
-        ping_timeout: Duration::from_secs(30),
-        drain_timeout: Duration::from_secs(5),
         slots_max: 1_000_000,
+        ..defaults
     }
 }
 
-/// The paths of a server.
+/// The paths of a server behind these proxies.
 #[must_use]
-pub fn site() -> Site<Protocol> {
+pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
     Site {
         routes: Routes::new(vec![
             ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
@@ -52,6 +47,6 @@ pub fn site() -> Site<Protocol> {
             ("/readyz", Target::Ready),
         ]),
         origins: Origins::Any,
-        trusted_proxies: TrustedProxies::default(),
+        trusted_proxies,
     }
 }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// One pair's way: what is on it, and when it arrives.
+/// The way from one sender to one receiver: what is on it, and when it arrives.
 #[derive(Debug)]
 struct Way<T>(VecDeque<(Duration, T)>);
 

@@ -8,10 +8,11 @@ use crate::sink::{Directory, Letters, SinkPost, SinkSocket, SinkSockets};
 use crate::sockets::LOCALHOST;
 use signal_fish_core::admission::Admission;
 use signal_fish_core::entry::{Routing, draw_hashing};
+use signal_fish_core::http::TrustedProxies;
 use signal_fish_core::protocol::signal_fish::wire::{GameName, RoomCode};
 use signal_fish_core::protocol::signal_fish::{Settings, room};
 
-use signal_fish_core::shard::{Mail, Next, Plan, Request, Shard};
+use signal_fish_core::shard::{Mail, Next, Options, Plan, Request, Shard};
 use signal_fish_core::{Now, ShardIndex, Slot};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -36,14 +37,14 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// As many shards, with the documented settings and limits that stop nobody.
+    /// `count` shards with the documented settings and limits that stop nobody.
     #[must_use]
     pub fn new(count: u16) -> Self {
         let mut random = Sequence::new(1);
         let routing = Routing::new(count, &mut random);
         let hashing = draw_hashing(&mut random);
         let settings = Arc::new(Settings::default());
-        let site = Arc::new(site());
+        let site = Arc::new(site(TrustedProxies::default()));
         let directory = Directory::default();
         let letters = Rc::new(RefCell::new(Letters::default()));
         letters
@@ -53,7 +54,12 @@ impl Shards {
         let shard = |index: u16| {
             let plan = Plan {
                 index: ShardIndex(index),
-                options: options(&settings),
+                // Time stands still for what is measured, so no bucket would ever fill again.
+                options: Options {
+                    messages_per_sec_max: 0,
+                    fanout_bytes_per_sec_max: 0,
+                    ..options(&settings)
+                },
                 settings: Arc::clone(&settings),
                 site: Arc::clone(&site),
                 routing: routing.clone(),
@@ -197,8 +203,8 @@ impl Shards {
             .expect("one of so many codes belongs to every shard")
     }
 
-    /// Fills a room with as many players on shard 0. With `message_pack` every second one, the first included, takes game
-    /// data as MessagePack.
+    /// Fills a room on shard 0 with `members` players. With `message_pack` every second one, the first included, takes
+    /// game data as MessagePack.
     ///
     /// # Panics
     /// If one of them does not get in.

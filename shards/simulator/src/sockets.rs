@@ -1,4 +1,4 @@
-//! The sockets of one simulated shard. Whoever breaks the contract of [`Sockets`] panics here.
+//! The sockets of one simulated shard. A shard that breaks the contract of [`Sockets`] panics here.
 
 use crate::network::{ConnectionId, Network};
 use signal_fish_core::transport::{Accepted, Event, Received, Sent, Sockets};
@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A socket that is in no slot. Whoever drops it closes the connection.
+/// A socket that is in no slot. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Socket {
     id: ConnectionId,

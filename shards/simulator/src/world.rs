@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use signal_fish_core::admission::{Admission, Ask, Limits, Notice, Verdict};
 use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Site;
+use signal_fish_core::http::TrustedProxies;
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::{Settings, SignalFish};
 use signal_fish_core::shard::{Mail, Next, Options, Plan, Report, Request, Shard};
@@ -65,7 +66,7 @@ impl Design {
             options: options(&settings),
             settings,
             limits: open_limits(),
-            site: site(),
+            site: site(TrustedProxies::default()),
             line: Line::default(),
         }
     }
@@ -390,13 +391,18 @@ impl World {
         deadlines.chain(self.mailroom.borrow().next_due()).min()
     }
 
-    /// Tells every shard to drain.
+    /// Tells every shard to drain, and lets everything settle.
     pub fn drain(&mut self) {
+        self.order_drain();
+        self.settle();
+    }
+
+    /// Tells every shard to drain. Nobody has read it yet.
+    pub fn order_drain(&mut self) {
         for shard in 0..self.runners.len() {
             let shard = ShardIndex(u16::try_from(shard).expect("shards are few"));
             self.mailroom().mail_from_control(shard, Mail::Drain);
         }
-        self.settle();
     }
 
     /// Answers the oldest question that is held, if there is one.
@@ -442,8 +448,8 @@ impl World {
         self.check();
     }
 
-    /// One step of everybody. Returns whether anything happened.
-    fn round(&mut self) -> bool {
+    /// One step of everybody: a shard has at most one turn in it. Returns whether anything happened.
+    pub fn round(&mut self) -> bool {
         let mut busy = self.write();
         busy |= self.network().arrive();
         for shard in 0..self.runners.len() {
@@ -584,14 +590,14 @@ impl World {
         assert_eq!(Value::Array(self.take(id)), messages);
     }
 
-    /// Whatever anybody got so far is no news.
+    /// Forgets what everybody got so far.
     pub fn skip(&mut self) {
         self.clients.iter_mut().for_each(Client::skip);
     }
 
     // What many scripts do.
 
-    /// Joins, or creates under a generated code when `code` is empty.
+    /// Joins a room, or creates one with a generated code if `code` is empty.
     pub fn join(&mut self, id: Id, code: &str, name: &str, max_players: u8) {
         self.send(id, join(code, name, max_players));
     }
@@ -675,7 +681,7 @@ impl World {
     }
 }
 
-/// A message as JSON; what is none shows as an object with one key.
+/// A message as JSON. Anything else that a client got shows as an object with one key.
 fn shown(got: Got) -> Value {
     match got {
         Got::Text(text) => serde_json::from_str(&text).expect("text of the server is JSON"),

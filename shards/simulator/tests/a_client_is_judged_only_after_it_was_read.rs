@@ -352,6 +352,7 @@ fn authenticate_that_came_in_time_is_answered_however_late() {
         app_name: "Game".to_owned(),
         max_players_per_room: None,
         rate_limit_per_minute: None,
+        authorized: true,
     };
     let settings = Settings {
         require_auth: true,

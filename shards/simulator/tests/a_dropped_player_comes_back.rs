@@ -1,4 +1,4 @@
-//! Protocol 8, D18 to D21, D37.
+//! Reconnection: tokens, windows, replay, takeover (protocol 8, D18 to D21, D37).
 
 use serde_json::{Value, json};
 use signal_fish_core::admission::Limits;
@@ -388,7 +388,7 @@ fn what_was_missed_comes_as_json_and_only_from_the_drop_on() {
         back["data"]["missed_events"],
         json!([{"type": "GameData", "data": {"from_player": b, "data": [1, 2, 3]}}])
     );
-    // The other one missed more: that the second dropped, too, and came back.
+    // The other one missed more: the second player's drop and return.
     let other = world.connect();
     world.reconnect(other, room[0]);
     let back = world.take_one(other);
@@ -449,6 +449,7 @@ fn the_holder_of_the_token_takes_over_a_connection_that_looks_alive() {
 #[test]
 fn tokens_belong_to_their_app() {
     let app = |id: &str| App {
+        authorized: true,
         app_id: id.to_owned(),
         app_name: id.to_owned(),
         max_players_per_room: None,

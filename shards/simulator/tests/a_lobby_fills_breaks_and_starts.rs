@@ -1,4 +1,4 @@
-//! Protocol 5 "Ours", D12 to D15.
+//! The lobby: it fills, breaks and starts the game (protocol 5, D12 to D15).
 
 use serde_json::json;
 use signal_fish_simulator::world::{World, error, just, kind, lobby, player_left};

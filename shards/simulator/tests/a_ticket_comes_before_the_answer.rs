@@ -243,8 +243,11 @@ fn it_is_kept_by_a_connection_that_upgrades() {
 }
 
 #[test]
-fn idle_connections_hold_an_eighth_of_the_slots_and_each_counts_once() {
-    let mut world = World::build(design(1_000, 64));
+fn idle_connections_have_a_bound_and_each_counts_once() {
+    let mut design = design(1_000, 64);
+    // Half of these may be idle.
+    design.options.ticketless_max = 16;
+    let mut world = World::build(design);
     // Seven of them, again and again.
     let ids: Vec<_> = (0..7).map(|_| admit(&mut world, LOCALHOST, HEALTH)).collect();
     for _ in 0..20 {

@@ -101,7 +101,7 @@ fn check_rooms(world: &World) {
     }
 }
 
-/// Nobody is left, whatever holds the network up.
+/// Nobody is left, whatever the network did.
 fn finish(run: &mut Run) {
     let world = &mut run.world;
     for id in 0..world.clients.len() {

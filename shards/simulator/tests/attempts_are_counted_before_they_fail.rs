@@ -103,6 +103,7 @@ fn a_game_has_so_many_rooms_and_each_that_ends_makes_place() {
 #[test]
 fn an_app_has_its_own_limits_of_rooms_and_players() {
     let app = |id: &str, players| App {
+        authorized: true,
         app_id: id.to_owned(),
         app_name: id.to_uppercase(),
         max_players_per_room: players,

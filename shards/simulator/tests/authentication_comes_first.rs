@@ -5,6 +5,7 @@ use signal_fish_core::admission::{AppLimits, Limits};
 use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
 use signal_fish_core::ws::Kind;
 use signal_fish_simulator::world::{self, World, error, just, kind, open_limits};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 fn authenticate(data: Value) -> Value {
@@ -22,10 +23,11 @@ fn guarded(enforce: bool) -> World {
         require_auth: true,
         auth_timeout: Duration::from_secs(5),
         apps: vec![App {
+            authorized: true,
             app_id: "game".to_owned(),
             app_name: "My Game".to_owned(),
             max_players_per_room: None,
-            rate_limit_per_minute: Some(3),
+            rate_limit_per_minute: Some(12),
         }],
         sdk_compatibility: SdkCompatibility {
             enforce,
@@ -42,7 +44,7 @@ fn guarded(enforce: bool) -> World {
     };
     let apps = vec![AppLimits {
         rooms_max: None,
-        authentications_per_minute_max: Some(3),
+        authentications_per_minute_max: Some(12),
     }];
     World::new(1, 7, settings, Limits { apps, ..open_limits() })
 }
@@ -54,7 +56,7 @@ fn an_app_is_welcomed() {
     world.send(a, authenticate(json!({"app_id": "game"})));
     let rules = json!({"max_length": 32, "min_length": 1, "allow_unicode_alphanumeric": true, "allow_spaces": true,
                        "allow_leading_trailing_whitespace": false, "allowed_symbols": ["-", "_"]});
-    let limits = json!({"per_minute": 3, "per_hour": 180, "per_day": 4320});
+    let limits = json!({"per_minute": 12, "per_hour": 720, "per_day": 17280});
     let welcome = json!([
         {"type": "Authenticated", "data": {"app_name": "My Game", "rate_limits": limits}},
         {"type": "ProtocolInfo", "data": {"capabilities": ["reconnection"],
@@ -140,6 +142,7 @@ fn an_unknown_app_is_refused() {
     world.assert_nothing_left();
 }
 
+/// One address gets a quarter of what is left to the app (D25), which has twelve.
 #[test]
 fn an_app_authenticates_so_often_a_minute() {
     let mut world = guarded(false);
@@ -154,6 +157,14 @@ fn an_app_authenticates_so_often_a_minute() {
         a,
         json!([refused("RateLimitExceeded", "RATE_LIMIT_EXCEEDED"), {"closed": "authentication failed"}]),
     );
+    // Nobody else is locked out, until the twelve are used up.
+    let mut welcome = 0;
+    for host in 2..20 {
+        let other = world.connect_from(Ipv4Addr::new(127, 0, 0, host).into(), None);
+        world.send(other, authenticate(json!({"app_id": "game"})));
+        welcome += usize::from(world.take_types(other) == ["Authenticated", "ProtocolInfo"]);
+    }
+    assert_eq!(welcome, 9);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! How many shards a server has is nobody's business: the same script gives every client the same messages, apart from the
-//! ids, codes and tokens that were drawn.
+//! Clients do not notice how many shards a server has: the same script gives every client the same messages, apart from
+//! the ids, codes and tokens that were drawn.
 
 mod script;
 

@@ -1,4 +1,4 @@
-//! Life of rooms (D15, D17).
+//! When rooms are removed (D15, D17).
 
 use serde_json::json;
 use signal_fish_core::protocol::signal_fish::Settings;

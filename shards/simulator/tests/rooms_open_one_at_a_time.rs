@@ -1,5 +1,5 @@
-//! Two clients that create the same room meet in one: joins to a room that is being opened wait in order of arrival, and
-//! what is granted to somebody who died meanwhile goes back.
+//! Two clients that create the same room meet in one: joins to a room that is being opened wait in order of arrival,
+//! and what is granted to a client that is gone goes back.
 
 use serde_json::json;
 use signal_fish_core::admission::{Ask, Limits};
@@ -167,7 +167,7 @@ fn the_url_may_route_a_session_before_its_first_message() {
         let id = world.connect_from([127, 0, 0, 1].into(), Some(("pong", "room42")));
         assert_eq!(world.shard_of(id), owner);
     }
-    // A hint that names no room that could be is no hint.
+    // A hint is ignored if no room can have that name.
     let id = world.connect_from([127, 0, 0, 1].into(), Some(("pong", "?")));
     assert!(world.is_connected(id));
 }

@@ -1,4 +1,4 @@
-//! Protocol 7, D8, D37.
+//! Spectators: what they are told, and how many a room takes (protocol 7, D8, D37).
 
 use serde_json::{Value, json};
 use signal_fish_core::protocol::signal_fish::Settings;

@@ -17,7 +17,8 @@ section! {
             OptionalChoice(&["trace", "debug", "info", "warn", "warning", "error", "err"]),
             Value::Null,
         )
-        .weigh("`debug` and `trace` cost time on every connection; no level shows what players send.");
+        .weigh("`debug` and `trace` cost time on every connection; no level shows what players send.")
+        .reloads();
 
         /// Form of the log: a JSON object per line, or text for people.
         pub format: LogFormat = key("logging.format", Choice(&["json", "text"]), "json");

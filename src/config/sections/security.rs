@@ -15,7 +15,8 @@ section! {
         pub cors_origins: String = key("security.cors_origins", Text(check::ORIGINS), "*").weigh(
             "`*` lets every web page use this server from its visitors' browsers. A WebSocket upgrade from an origin not \
              listed gets 403.",
-        );
+        )
+        .reloads();
 
         /// Whether a client must authenticate as one of `security.authorized_apps` first.
         pub require_websocket_auth: bool = key("security.require_websocket_auth", Bool, SIGNAL_FISH.require_auth)
@@ -28,7 +29,8 @@ section! {
                 "Each app has rooms of its own. Game clients carry the `app_id`, so it is no secret; `app_secret` is, and \
                  never belongs into a game.",
             )
-            .secret();
+            .secret()
+            .reloads();
 
         /// Token for metrics.
         pub metrics_auth_token: Secret<Option<String>> =
@@ -38,17 +40,28 @@ section! {
 
         /// Addresses or networks of proxies, such as `10.0.0.0/8`, that are believed when they name the address of a client.
         pub trusted_proxies: Vec<ipnet::IpNet> =
-            key("security.trusted_proxies", TextList(check::NETWORK), json!([])).weigh(
-                "Empty behind a proxy makes all players share one address and its limits. Too wide lets clients choose \
-                 their address; a list that holds every address gets a warning.",
-            );
+            key("security.trusted_proxies", TextList(check::NETWORK), json!([]))
+                .weigh(
+                    "Empty behind a proxy makes all players share one address and its limits. Too wide lets clients choose \
+                     their address; a list that holds every address gets a warning.",
+                )
+                .reloads();
 
         /// The one header in which trusted proxies name the client.
         pub client_ip_header: ClientIpHeader =
-            key("security.client_ip_header", Choice(&["x-forwarded-for", "forwarded"]), "x-forwarded-for").weigh(
-                "It must be the one that your proxy writes. The other one is never believed, because a proxy may pass on \
-                 what a client wrote there.",
-            );
+            key("security.client_ip_header", Choice(&["x-forwarded-for", "forwarded"]), "x-forwarded-for")
+                .weigh(
+                    "It must be the one that your proxy writes. The other one is never believed, because a proxy may pass on \
+                     what a client wrote there.",
+                )
+                .reloads();
+
+        /// Whether every connection of a trusted proxy begins with a PROXY protocol header, version 1 or 2, that names the
+        /// client.
+        pub proxy_protocol: bool = key("security.proxy_protocol", Bool, false).weigh(
+            "On refuses what else comes from these addresses, health checks included: the proxy must send the header on \
+             every connection. Only trusted proxies may send it. Needs `security.trusted_proxies`.",
+        );
 
         /// Connections of one client address (of one /64 with IPv6).
         pub max_connections_per_ip: usize = key("security.max_connections_per_ip", Integer(0, MANY), 10)

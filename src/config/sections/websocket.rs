@@ -2,7 +2,7 @@
 
 use crate::config::key::Kind::{Bool, Integer};
 use crate::config::key::key;
-use crate::config::section::{MIB, SHARD, SIGNAL_FISH, milliseconds, seconds, section};
+use crate::config::section::{MIB, SHARD, SIGNAL_FISH, U32_MAX, milliseconds, seconds, section};
 use std::time::Duration;
 
 section! {
@@ -48,5 +48,22 @@ section! {
             .weigh(
                 "Bounds the memory that slow clients take: this much each at worst. One message always fits, whatever its size.",
             );
+
+        /// Bytes that may wait for all clients together, in equal shares for the shards. 0: a quarter of the memory that the
+        /// process may use.
+        pub max_outbound_total_bytes: usize = key("websocket.max_outbound_total_bytes", Integer(0, 1024 * 1024 * MIB), 0)
+            .unit("bytes")
+            .weigh("Over it the clients with the most waiting bytes are disconnected (1013) if they take none.");
+
+        /// Messages that one client may send in a second; it may save up as many. 0: no limit.
+        pub max_messages_per_sec: u32 = key("websocket.max_messages_per_sec", Integer(0, U32_MAX), SHARD.messages_per_sec_max)
+            .unit("messages")
+            .weigh("Who sends more is read more slowly; nothing is lost and nobody gets an error.");
+
+        /// Bytes that the messages of one client may cause for others in a second. 0: no limit.
+        pub max_fanout_bytes_per_sec: u64 =
+            key("websocket.max_fanout_bytes_per_sec", Integer(0, 1024 * 1024 * MIB), SHARD.fanout_bytes_per_sec_max)
+                .unit("bytes")
+                .weigh("Who causes more is read more slowly. To any one recipient it is 4 MiB at most.");
     }
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 /// Most windows that are open at once.
 ///
-/// One more closes the window that would have ended first. Refusing the newcomer would let whoever fills the table lock
-/// strangers out; not counting it would lift the limit for everybody. This way no stranger notices, and the price is
-/// small: whoever fills the table has more addresses than it has places, so a budget that starts anew a little early is
-/// nothing to him.
+/// One more ends the oldest window early. Refusing the newcomer instead would let an attacker who fills the table lock
+/// everybody else out; not counting it would lift the limit. An attacker who fills the table has more addresses than
+/// the table has places, and gains nothing by a window that ends early.
 pub const WINDOWS_MAX: usize = 1 << 18;
 
 /// What is limited.
@@ -93,7 +92,7 @@ impl Attempts {
             self.close_first();
         }
         if self.windows.is_empty() {
-            // The memory of a past rush goes back.
+            // The memory of a past rush is freed.
             self.windows.shrink_to(0);
             self.order.shrink_to(0);
         }

@@ -1,3 +1,5 @@
+//! The address under which a client is counted (D23).
+
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The bits of an IPv6 address that name a network; the others are the client's own choice.

@@ -1,3 +1,5 @@
+//! The counts, and the rules by which asks are granted or refused.
+
 use super::attempts::{Attempts, Kind, WINDOWS_MAX};
 use super::authentications::Authentications;
 use super::client_address::normalise;
@@ -20,7 +22,7 @@ pub const ROOMS_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Admission {
     limits: Limits,
-    /// The latest time that a caller named; time does not go back here even if it did there.
+    /// The latest time that a caller passed. It never goes back, even if a caller's time does.
     now: Duration,
     connections: Counts<IpAddr>,
     games: Counts<(Option<AppIndex>, Box<str>)>,
@@ -36,19 +38,21 @@ struct App {
     authentications: Authentications,
 }
 
+impl App {
+    fn new(limits: AppLimits) -> Self {
+        Self {
+            limits,
+            rooms: 0,
+            authentications: Authentications::default(),
+        }
+    }
+}
+
 impl Admission {
     /// Nothing is counted yet. `hashing` seeds the maps.
     #[must_use]
     pub fn new(limits: Limits, hashing: RandomState) -> Self {
-        let apps = limits
-            .apps
-            .iter()
-            .map(|&limits| App {
-                limits,
-                rooms: 0,
-                authentications: Authentications::default(),
-            })
-            .collect();
+        let apps = limits.apps.iter().copied().map(App::new).collect();
         Self {
             now: Duration::ZERO,
             connections: Counts::new(hashing.clone()),
@@ -60,15 +64,25 @@ impl Admission {
         }
     }
 
+    /// An operator changed the limits of apps, or there are more of them; `limits` are by [`AppIndex`]. What is counted
+    /// stays counted, over a limit that fell as well.
+    pub fn set_apps(&mut self, limits: &[AppLimits]) {
+        for (app, limits) in self.apps.iter_mut().zip(limits) {
+            app.limits = *limits;
+        }
+        let known = self.apps.len().min(limits.len());
+        self.apps.extend(limits[known..].iter().copied().map(App::new));
+    }
+
     /// Answers an ask. `now` is monotonic time.
     ///
-    /// What a verdict grants is counted from here on, whether or not the verdict finds its asker alive: the ticket or
+    /// What a verdict grants counts from now on, even if the asker is gone when the verdict arrives. The ticket or
     /// permit in it has to come back through [`Admission::give_back`].
     pub fn decide(&mut self, now: Duration, ask: Ask) -> Verdict {
         self.now = self.now.max(now);
         let decided = match ask {
             Ask::Connect { ip } => self.connect(normalise(ip)).map(Verdict::Connected),
-            Ask::Authenticate { app } => self.authenticate(app).map(|()| Verdict::Admitted),
+            Ask::Authenticate { app, ip } => self.authenticate(app, normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::OpenRoom { ip, app, game } => self.open_room(normalise(ip), app, game).map(Verdict::RoomOpened),
@@ -131,12 +145,12 @@ impl Admission {
         Ok(Ticket { ip })
     }
 
-    fn authenticate(&mut self, app: AppIndex) -> Result<(), Refusal> {
+    fn authenticate(&mut self, app: AppIndex, ip: IpAddr) -> Result<(), Refusal> {
         let now = self.now;
         // An app that is not in the list may do nothing.
         let app = self.app(app).ok_or(Refusal::AuthenticationRate)?;
         if let Some(max) = app.limits.authentications_per_minute_max
-            && !app.authentications.count(now, max)
+            && !app.authentications.count(now, ip, max)
         {
             return Err(Refusal::AuthenticationRate);
         }
@@ -208,7 +222,7 @@ impl Admission {
     }
 }
 
-/// How many live things there are of each key, and in all. A key of which there is nothing has no entry.
+/// Counts by key, and their sum. A key with a count of 0 has no entry.
 #[derive(Debug)]
 struct Counts<K> {
     by_key: HashMap<K, usize, RandomState>,
@@ -233,7 +247,7 @@ impl<K: Hash + Eq> Counts<K> {
     }
 
     fn remove(&mut self, key: K) {
-        // Nothing else can come back than what was granted here; a value of another `Admission` is ignored.
+        // Only what was granted here can come back. A value of another `Admission` is ignored.
         if let Entry::Occupied(mut entry) = self.by_key.entry(key) {
             *entry.get_mut() -= 1;
             self.total -= 1;

@@ -1,3 +1,5 @@
+//! What admission counted, as a snapshot for the log and for metrics.
+
 use super::Refusal;
 
 /// What is live now and what was decided since the start; a snapshot for metrics.

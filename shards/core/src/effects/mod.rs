@@ -2,10 +2,11 @@
 //! out when the call of the protocol has returned, in order.
 
 mod frame;
+mod largest;
 mod outbox;
 
 pub use frame::Frame;
-pub use outbox::Outboxes;
+pub use outbox::{Bounds, Outboxes};
 
 use crate::Now;
 use crate::admission::{Ask, Notice};
@@ -40,8 +41,8 @@ impl<'a> Cx<'a> {
         self.fx.append(self.slot);
     }
 
-    /// Closes this connection: its outbox is flushed, a close frame follows, no frame of it is delivered any more. The
-    /// protocol has forgotten it, or forgets it before its call returns.
+    /// Closes this connection: what is in its outbox is sent, a close frame follows, and none of its frames is
+    /// delivered any more. The protocol must have forgotten the connection when its call returns.
     pub fn close(&mut self, code: u16, reason: &'static str) {
         self.fx.close(self.slot, code, reason);
     }
@@ -52,7 +53,7 @@ impl<'a> Cx<'a> {
         self.fx.queue.push(Effect::Ask(self.slot, ask));
     }
 
-    /// Frames of this connection are delivered again if the protocol does not make it wait for something else.
+    /// Lets frames of this connection be delivered again, unless its session waits for something else.
     pub fn resume(&mut self) {
         self.fx.queue.push(Effect::Resume(self.slot));
     }
@@ -83,11 +84,11 @@ pub(crate) enum Effect {
 }
 
 impl Effects {
-    /// Nothing to do yet. `outbound_bytes_max` is `websocket.max_outbound_bytes`.
+    /// Nothing to do yet.
     #[must_use]
-    pub fn new(outbound_bytes_max: usize) -> Self {
+    pub fn new(bounds: Bounds) -> Self {
         Self {
-            outboxes: Outboxes::new(outbound_bytes_max),
+            outboxes: Outboxes::new(bounds),
             frame: Frame::default(),
             queue: Vec::new(),
         }

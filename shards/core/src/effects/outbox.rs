@@ -1,18 +1,36 @@
 //! What waits to be sent, one outbox per slot, and the pool that their memory comes from.
 
+use super::largest::{Largest, class};
 use crate::slot::Slot;
+use crate::ws::frame_length;
 
 /// The outboxes of one shard, by slot.
 #[derive(Debug)]
 pub struct Outboxes {
     places: Vec<Outbox>,
     pool: Pool,
-    /// Slots with something to send that a flush has not seen, in the order in which it was produced.
+    /// Slots with output that no flush has seen, in the order in which it was produced.
     fresh: Vec<Slot>,
     /// Open slots that hold more than they may.
     over: Vec<Slot>,
-    bytes_max: usize,
+    largest: Largest,
+    bounds: Bounds,
+    /// Unsent bytes of all slots.
+    held: usize,
     messages: u64,
+    /// Bytes of messages appended since the start.
+    appended: u64,
+    /// The largest message appended since [`Outboxes::take_largest_message`].
+    largest_message: usize,
+}
+
+/// How much may wait to be sent (D26).
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// `websocket.max_outbound_bytes`: unsent bytes of one connection.
+    pub bytes_max: usize,
+    /// The shard's share of `websocket.max_outbound_total_bytes`: unsent bytes of all its connections.
+    pub total_bytes_max: usize,
 }
 
 /// Outbound bytes of one connection, in order. Holds no memory while it is empty.
@@ -20,7 +38,9 @@ pub struct Outboxes {
 struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
-    /// Bytes of the newest message, of which some may be sent.
+    /// Bytes at the front that are no whole frames: an HTTP answer, or the end of a frame that is partly sent.
+    unframed: usize,
+    /// Length of the newest message in bytes. A part of it may be sent already.
     newest: usize,
     generation: u32,
     /// Whether messages are taken.
@@ -29,19 +49,25 @@ struct Outbox {
     fresh: bool,
     /// In [`Outboxes::over`].
     over: bool,
+    /// The list of [`Largest`] that it is in; 0 is none.
+    listed: u8,
 }
 
 impl Outboxes {
-    /// No outbox yet. `bytes_max` is `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
+    /// No outbox yet.
     #[must_use]
-    pub fn new(bytes_max: usize) -> Self {
+    pub fn new(bounds: Bounds) -> Self {
         Self {
             places: Vec::new(),
             pool: Pool::default(),
             fresh: Vec::new(),
             over: Vec::new(),
-            bytes_max,
+            largest: Largest::default(),
+            bounds,
+            held: 0,
             messages: 0,
+            appended: 0,
+            largest_message: 0,
         }
     }
 
@@ -51,6 +77,22 @@ impl Outboxes {
         self.messages
     }
 
+    /// Bytes of messages appended since the start.
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// Size in bytes of the largest message appended since the last call.
+    pub(crate) fn take_largest_message(&mut self) -> usize {
+        std::mem::take(&mut self.largest_message)
+    }
+
+    /// Unsent bytes of all slots.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
     /// Appends a message as its encoded frame, if the slot takes messages. This is the step that a relayed message takes
     /// once per recipient: one look at the slot, one copy.
     pub fn append(&mut self, to: Slot, frame: &[u8]) {
@@ -58,9 +100,14 @@ impl Outboxes {
             return;
         };
         self.messages += 1;
+        self.appended += frame.len() as u64;
+        self.largest_message = self.largest_message.max(frame.len());
+        self.held += frame.len();
         outbox.tail(&mut self.pool).extend_from_slice(frame);
         outbox.newest = frame.len();
-        outbox.note(to, self.bytes_max, &mut self.fresh, &mut self.over);
+        if outbox.note(to, self.bounds.bytes_max, &mut self.fresh, &mut self.over) {
+            self.list(to);
+        }
     }
 
     /// Appends a control frame, if the slot takes messages. It counts towards the bound as a message does.
@@ -72,7 +119,10 @@ impl Outboxes {
         let before = tail.len();
         write(tail);
         outbox.newest = outbox.bytes.len() - before;
-        outbox.note(to, self.bytes_max, &mut self.fresh, &mut self.over);
+        self.held += outbox.newest;
+        if outbox.note(to, self.bounds.bytes_max, &mut self.fresh, &mut self.over) {
+            self.list(to);
+        }
     }
 
     /// Appends bytes that belong to no message: an HTTP answer, a close frame. `write` gets the end of the outbox.
@@ -80,7 +130,14 @@ impl Outboxes {
         let Some(outbox) = find(&mut self.places, to) else {
             return;
         };
-        write(outbox.tail(&mut self.pool));
+        let tail = outbox.tail(&mut self.pool);
+        let before = tail.len();
+        write(tail);
+        let more = outbox.bytes.len() - before;
+        self.held += more;
+        if before == outbox.unframed {
+            outbox.unframed += more;
+        }
         if !outbox.fresh {
             outbox.fresh = true;
             self.fresh.push(to);
@@ -116,8 +173,10 @@ impl Outboxes {
     /// Empties the outbox; what was in it goes nowhere.
     pub(crate) fn clear(&mut self, slot: Slot) {
         if let Some(outbox) = find(&mut self.places, slot) {
+            self.held -= outbox.unsent().len();
             self.pool.give_back(std::mem::take(&mut outbox.bytes));
             outbox.sent = 0;
+            outbox.unframed = 0;
             outbox.open = false;
         }
     }
@@ -133,9 +192,11 @@ impl Outboxes {
     /// `n` bytes of [`Self::unsent`] were sent.
     pub(crate) fn advance(&mut self, slot: Slot, n: usize) {
         if let Some(outbox) = find(&mut self.places, slot) {
+            self.held -= n;
             outbox.sent += n;
             if outbox.sent == outbox.bytes.len() {
                 outbox.sent = 0;
+                outbox.unframed = 0;
                 self.pool.give_back(std::mem::take(&mut outbox.bytes));
             }
         }
@@ -145,7 +206,7 @@ impl Outboxes {
     pub(crate) fn is_over(&self, slot: Slot) -> bool {
         self.places.get(slot.index as usize).is_some_and(|outbox| {
             let unsent = outbox.unsent().len();
-            outbox.generation == slot.generation && unsent > self.bytes_max && unsent > outbox.newest
+            outbox.generation == slot.generation && unsent > self.bounds.bytes_max && unsent > outbox.newest
         })
     }
 
@@ -156,6 +217,46 @@ impl Outboxes {
             outbox.over = false;
         }
         Some(slot)
+    }
+
+    /// Whether all slots together hold more than they may.
+    pub(crate) fn is_total_over(&self) -> bool {
+        self.held > self.bounds.total_bytes_max
+    }
+
+    /// A slot with one of the largest outboxes: none holds twice as much.
+    pub(crate) fn next_largest(&mut self) -> Option<Slot> {
+        while let Some((slot, listed)) = self.largest.take() {
+            let Some(outbox) = find(&mut self.places, slot).filter(|outbox| outbox.listed == listed) else {
+                continue;
+            };
+            let now = class(outbox.unsent().len());
+            outbox.listed = 0;
+            if now == listed {
+                return Some(slot);
+            }
+            self.list(slot);
+        }
+        None
+    }
+
+    /// Puts an outbox into the list for its size, if it is large enough for one.
+    pub(crate) fn list(&mut self, slot: Slot) {
+        let slots = self.places.len();
+        let Some(outbox) = find(&mut self.places, slot) else {
+            return;
+        };
+        let class = class(outbox.unsent().len());
+        outbox.listed = class;
+        if class > 0 {
+            let places = &self.places;
+            let is_there = |slot: Slot| {
+                places
+                    .get(slot.index as usize)
+                    .is_some_and(|outbox| outbox.generation == slot.generation && outbox.listed == class)
+            };
+            self.largest.put(slot, class, is_there, slots);
+        }
     }
 
     /// Moves the slots with fresh output behind those in `to`.
@@ -175,33 +276,58 @@ impl Outboxes {
         }
     }
 
+    /// Drops everything behind the frame that is partly sent: its connection is closed as too slow, and what comes behind
+    /// has to be a frame.
+    pub(crate) fn cut(&mut self, slot: Slot) {
+        if let Some(outbox) = find(&mut self.places, slot) {
+            let end = outbox.frame_end().min(outbox.bytes.len());
+            self.held -= outbox.bytes.len() - end;
+            outbox.bytes.truncate(end);
+            outbox.bytes.shrink_to_fit();
+        }
+    }
+
     /// Takes the unsent bytes of a connection that moves; the outbox takes no messages any more.
     pub(crate) fn take_unsent(&mut self, slot: Slot) -> Vec<u8> {
         let Some(outbox) = find(&mut self.places, slot) else {
             return Vec::new();
         };
         outbox.open = false;
+        self.held -= outbox.unsent().len();
         let mut bytes = std::mem::take(&mut outbox.bytes);
         bytes.drain(..std::mem::take(&mut outbox.sent));
+        outbox.unframed = 0;
         bytes
     }
 }
 
 impl Outbox {
-    /// Something was appended: remembers that it is new, and whether it is too much.
-    fn note(&mut self, slot: Slot, bytes_max: usize, fresh: &mut Vec<Slot>, over: &mut Vec<Slot>) {
+    /// Something was appended: remembers that it is new, and whether it is too much. Returns whether the outbox belongs
+    /// into a list of larger ones now.
+    fn note(&mut self, slot: Slot, bytes_max: usize, fresh: &mut Vec<Slot>, over: &mut Vec<Slot>) -> bool {
         if !self.fresh {
             self.fresh = true;
             fresh.push(slot);
         }
-        if !self.over && self.bytes.len() - self.sent > bytes_max {
+        let unsent = self.bytes.len() - self.sent;
+        if !self.over && unsent > bytes_max {
             self.over = true;
             over.push(slot);
         }
+        class(unsent) > self.listed
     }
 
     fn unsent(&self) -> &[u8] {
         &self.bytes[self.sent..]
+    }
+
+    /// Where the frame ends that is partly sent; where the unsent bytes begin if none is.
+    fn frame_end(&self) -> usize {
+        let mut end = self.unframed;
+        while end < self.sent {
+            end += frame_length(&self.bytes[end..]);
+        }
+        end
     }
 
     /// Where frames are appended; memory comes from `pool`.
@@ -209,8 +335,9 @@ impl Outbox {
         if self.bytes.capacity() == 0 {
             self.bytes = pool.take();
         } else if self.sent > 0 && self.sent >= self.bytes.len() / 2 {
-            // A connection that is always behind would otherwise grow by what it has already sent. What moves is less
-            // than what was sent since the last move, so this costs no more than the sending copies anyway.
+            // Otherwise the outbox of a connection that is always behind would grow by what it has already sent. Fewer
+            // bytes are moved than were sent since the last move, so this costs less than the sends.
+            self.unframed = self.frame_end() - self.sent;
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
@@ -263,7 +390,10 @@ mod tests {
     };
 
     fn open(bytes_max: usize) -> Outboxes {
-        let mut outboxes = Outboxes::new(bytes_max);
+        let mut outboxes = Outboxes::new(Bounds {
+            bytes_max,
+            total_bytes_max: 100_000,
+        });
         outboxes.take_slot(SLOT);
         outboxes.open(SLOT);
         outboxes
@@ -330,6 +460,66 @@ mod tests {
         outboxes.seen(SLOT);
         outboxes.append(SLOT, b"d");
         assert!(outboxes.has_fresh());
+    }
+
+    #[test]
+    fn what_is_cut_ends_with_a_whole_frame() {
+        use crate::ws::{Kind, write_message};
+        let mut frame = Vec::new();
+        write_message(Kind::Text, &[b'x'; 200], &mut frame);
+        let (answer, length) = (b"HTTP/1.1 101\r\n\r\n", frame.len());
+        for sent in 0..answer.len() + 40 * length {
+            let mut outboxes = open(1 << 20);
+            outboxes.append_with(SLOT, |out| out.extend_from_slice(answer));
+            for _ in 0..40 {
+                outboxes.append(SLOT, &frame);
+            }
+            outboxes.advance(SLOT, sent);
+            // Makes room at the front, if it is worth it.
+            outboxes.append(SLOT, &frame);
+            outboxes.cut(SLOT);
+            let part = if sent < answer.len() {
+                answer.len() - sent
+            } else {
+                (length - (sent - answer.len()) % length) % length
+            };
+            assert_eq!(outboxes.unsent(SLOT).len(), part, "{sent}");
+            assert_eq!(outboxes.held(), part);
+        }
+    }
+
+    #[test]
+    fn the_largest_is_found_whatever_happened_before() {
+        let mut outboxes = open(1 << 20);
+        let slots: Vec<Slot> = (10..40).map(|index| Slot { index, generation: 0 }).collect();
+        for slot in &slots {
+            outboxes.take_slot(*slot);
+            outboxes.open(*slot);
+            for _ in 0..slot.index {
+                outboxes.append(*slot, &[0; 1000]);
+            }
+        }
+        assert_eq!(outboxes.held(), (10..40).sum::<usize>() * 1000);
+        assert!(outboxes.is_total_over());
+        // The largest were sent meanwhile; one was given up.
+        for slot in &slots[20..] {
+            outboxes.advance(*slot, slot.index as usize * 1000);
+        }
+        outboxes.clear(slots[19]);
+        let mut seen = Vec::new();
+        while let Some(slot) = outboxes.next_largest() {
+            for other in &slots[..19] {
+                let size = |slot: Slot| outboxes.unsent(slot).len();
+                assert!(
+                    seen.contains(other) || size(*other) < 2 * size(slot),
+                    "{other:?} {slot:?}"
+                );
+            }
+            seen.push(slot);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, slots[..19]);
+        assert_eq!(outboxes.held(), (10..29).sum::<usize>() * 1000);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub enum Denied {
 /// Leave to go on.
 ///
 /// # Errors
-/// Why not.
+/// Why it is denied.
 pub fn leave(verdict: Verdict, fx: &mut Effects) -> Result<(), Denied> {
     match verdict {
         Verdict::Admitted => Ok(()),
@@ -26,7 +26,7 @@ pub fn leave(verdict: Verdict, fx: &mut Effects) -> Result<(), Denied> {
 /// The place of a connection.
 ///
 /// # Errors
-/// Why not.
+/// Why it is denied.
 pub fn ticket(verdict: Verdict, fx: &mut Effects) -> Result<Ticket, Denied> {
     match verdict {
         Verdict::Connected(ticket) => Ok(ticket),
@@ -37,7 +37,7 @@ pub fn ticket(verdict: Verdict, fx: &mut Effects) -> Result<Ticket, Denied> {
 /// The place of a room.
 ///
 /// # Errors
-/// Why not.
+/// Why it is denied.
 pub fn permit(verdict: Verdict, fx: &mut Effects) -> Result<Permit, Denied> {
     match verdict {
         Verdict::RoomOpened(permit) => Ok(permit),

@@ -44,7 +44,7 @@ impl Openings {
         true
     }
 
-    /// The first one failed. The next one in order of arrival; with nobody left the opening is over.
+    /// The first one failed. Returns the next one in order of arrival; with nobody left the opening is over.
     pub fn next(&mut self, key: &RoomKey) -> Option<Slot> {
         let next = self.0.get_mut(key)?.pop_front();
         if next.is_none() {
@@ -53,12 +53,12 @@ impl Openings {
         next
     }
 
-    /// The room is open: those who waited for it, in order of arrival.
+    /// The room is open. Returns those who waited for it, in order of arrival.
     pub fn opened(&mut self, key: &RoomKey) -> VecDeque<Slot> {
         self.0.remove(key).unwrap_or_default()
     }
 
-    /// Nobody waits any more; whoever has asked still gets a verdict.
+    /// Empties every queue. A session that has asked still gets its verdict.
     pub fn forget_queues(&mut self) {
         self.0.values_mut().for_each(VecDeque::clear);
     }

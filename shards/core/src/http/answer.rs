@@ -124,9 +124,12 @@ pub(super) fn head_timeout() -> Answer {
     Answer::new("408 Request Timeout", "The request head did not arrive in time.")
 }
 
-/// The address of the client holds too many connections.
+/// The address of the client, or the whole server, holds too many connections.
 pub(super) fn too_many_connections() -> Answer {
-    Answer::new("429 Too Many Requests", "This address holds too many connections.")
+    Answer::new(
+        "429 Too Many Requests",
+        "This address, or the whole server, holds too many connections.",
+    )
 }
 
 /// The head has too many bytes or headers.

@@ -11,6 +11,7 @@ use std::str;
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
     header: ClientIpHeader,
+    proxy_protocol: bool,
 }
 
 /// The one header that trusted proxies write (`security.client_ip_header`). The other one is never believed.
@@ -28,7 +29,23 @@ impl TrustedProxies {
     #[must_use]
     pub fn new(networks: Vec<IpNet>, header: ClientIpHeader) -> Self {
         let networks = networks.into_iter().map(canonical).collect();
-        Self { networks, header }
+        Self {
+            networks,
+            header,
+            proxy_protocol: false,
+        }
+    }
+
+    /// The same proxies, which begin every connection with a PROXY protocol header (`security.proxy_protocol`), or do not.
+    #[must_use]
+    pub fn with_proxy_protocol(self, proxy_protocol: bool) -> Self {
+        Self { proxy_protocol, ..self }
+    }
+
+    /// Whether a connection of this peer has to begin with a PROXY protocol header.
+    #[must_use]
+    pub fn introduces(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol && self.trusts(peer)
     }
 
     /// Whether the peer with this address is believed about its clients.

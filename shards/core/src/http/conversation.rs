@@ -2,6 +2,7 @@
 
 use super::answer::{self, Answer, Form};
 use super::head::{self, HEAD_BYTES_MAX, HEADERS_MAX, Head, HeadError};
+use super::proxy_protocol::{self, Beginning};
 use super::routes::{Site, Standing};
 use super::upgrade::Upgrade;
 use std::mem;
@@ -34,6 +35,8 @@ pub struct Conversation {
 enum State {
     #[default]
     Reading,
+    /// A PROXY protocol header has to come before the first head.
+    BehindProxy,
     /// A head of this length waits for its answer, and is well-formed.
     Complete(usize),
     Refused(Refusal),
@@ -46,6 +49,8 @@ enum State {
 pub enum Read {
     /// More bytes are needed.
     Partial,
+    /// A proxy named the client in front of the first request, or spoke for itself. Said once.
+    Introduced(Option<IpAddr>),
     /// A head is complete: [`Conversation::respond`] answers it.
     Complete,
     /// The bytes are no request: [`Conversation::refuse`] says so.
@@ -79,12 +84,23 @@ pub enum Next<P> {
 }
 
 impl Conversation {
+    /// A conversation whose first bytes have to be a PROXY protocol header.
+    #[must_use]
+    pub fn behind_proxy() -> Self {
+        Self {
+            state: State::BehindProxy,
+            ..Self::default()
+        }
+    }
+
     /// How many bytes may be pushed now. There is none while a complete head waits and the buffer is full, and none after
     /// the last request.
     #[must_use]
     pub fn room(&self) -> usize {
         match self.state {
-            State::Reading | State::Complete(_) => HEAD_BYTES_MAX.saturating_sub(self.buffer.len()),
+            State::Reading | State::BehindProxy | State::Complete(_) => {
+                HEAD_BYTES_MAX.saturating_sub(self.buffer.len())
+            }
             State::Refused(_) | State::Over => 0,
         }
     }
@@ -104,6 +120,21 @@ impl Conversation {
 
     /// Looks whether the next request is complete. After [`Read::Partial`] there is room, unless the connection is over.
     pub fn read(&mut self) -> Read {
+        if let State::BehindProxy = self.state {
+            match proxy_protocol::read(&self.buffer) {
+                Beginning::Partial => {}
+                Beginning::Header { length, client } => {
+                    self.discard(length);
+                    self.state = State::Reading;
+                    return Read::Introduced(client);
+                }
+                Beginning::Other => {
+                    // What it was is not asked any more, not even whether its answer has a body.
+                    self.buffer = Vec::new();
+                    self.state = State::Refused(Refusal::Malformed(proxy_protocol::EXPECTED));
+                }
+            }
+        }
         if let State::Reading = self.state {
             match self.search() {
                 Ok(None) => {}
@@ -112,7 +143,7 @@ impl Conversation {
             }
         }
         match self.state {
-            State::Reading | State::Over => Read::Partial,
+            State::Reading | State::BehindProxy | State::Over => Read::Partial,
             State::Complete(_) => Read::Complete,
             State::Refused(refusal) => Read::Refused(refusal),
         }
@@ -212,6 +243,9 @@ impl Conversation {
     /// Finds the end of a head and checks the head; `None` while it is incomplete.
     fn search(&mut self) -> Result<Option<usize>, Refusal> {
         self.skip_empty_lines()?;
+        if proxy_protocol::is_out_of_place(&self.buffer, self.empty_lines) {
+            return Err(Refusal::Malformed(proxy_protocol::UNEXPECTED));
+        }
         if !head::may_begin_request(&self.buffer) {
             return Err(Refusal::Malformed(head::NOT_HTTP));
         }

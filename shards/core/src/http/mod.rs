@@ -3,14 +3,15 @@
 //! **Nothing here waits.** The caller pushes bytes into a [`Conversation`], asks what they are, and sends the answers.
 //! Deadlines and tickets are the caller's, too: it names them with a [`Refusal`] and a [`Standing`].
 //!
-//! Imports run one way: `head`, `answer` and `origins` stand alone; `client_address` and `upgrade` read heads; `routes`
-//! decides what a request gets; `conversation` reads bytes and asks `routes`.
+//! Imports run one way: `head`, `answer`, `origins` and `proxy_protocol` stand alone; `client_address` and `upgrade` read
+//! heads; `routes` decides what a request gets; `conversation` reads bytes and asks `routes`.
 
 mod answer;
 mod client_address;
 mod conversation;
 mod head;
 mod origins;
+mod proxy_protocol;
 mod routes;
 mod upgrade;
 

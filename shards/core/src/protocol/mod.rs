@@ -23,6 +23,7 @@ use crate::effects::{Cx, Effects};
 use crate::slot::{ShardIndex, Slot};
 use echo::Echo;
 use signal_fish::SignalFish;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Names a protocol.
@@ -49,7 +50,8 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    /// The shard of the room that the URL names, if it names one and the protocol takes it as more than a wish.
+    /// The shard on which the connection should begin: the owner of the room that the URL names. `None` if it names
+    /// none, or if the protocol does not heed it.
     #[must_use]
     pub fn home(&self, protocol: Protocol, opening: &Opening) -> Option<ShardIndex> {
         match protocol {
@@ -152,6 +154,11 @@ impl Protocols {
     /// Time passes for rooms.
     pub fn tick(&mut self, now: Now, fx: &mut Effects) {
         self.signal_fish.tick(now, fx);
+    }
+
+    /// An operator changed something.
+    pub fn reload(&mut self, settings: &Arc<signal_fish::Settings>) {
+        self.signal_fish.reload(Arc::clone(settings));
     }
 
     /// The server shuts down: all sessions and rooms are forgotten, everything that was granted to rooms goes back.

@@ -1,3 +1,5 @@
+//! What a room keeps for players who come back.
+
 use std::collections::VecDeque;
 
 /// The newest broadcasts of a room, for players who come back (D20, D37).
@@ -32,7 +34,7 @@ impl Replay {
         if self.events_max == 0 || text.len() > self.bytes_max {
             return false;
         }
-        // Broadcasts are JSON that this server wrote; anything else would not survive the embedding anyway.
+        // Broadcasts are JSON that this server wrote; anything else could not be part of a message.
         let Ok(text) = std::str::from_utf8(text) else {
             return false;
         };

@@ -4,7 +4,7 @@ use super::connection::{Asker, Phase};
 use super::mail::{Post, Request};
 use super::state::Shard;
 use crate::admission::{Ask, Verdict};
-use crate::effects::{Cx, Effect};
+use crate::effects::{Cx, Effect, Outboxes};
 use crate::entry::grant;
 use crate::protocol::Protocol;
 use crate::slot::Slot;
@@ -15,7 +15,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn settle(&mut self) {
         loop {
             while let Some(slot) = self.effects.outboxes.next_over() {
-                self.relieve(slot);
+                self.relieve(slot, |outboxes| outboxes.is_over(slot));
+            }
+            while self.effects.outboxes.is_total_over()
+                && let Some(slot) = self.effects.outboxes.next_largest()
+            {
+                self.relieve(slot, Outboxes::is_total_over);
+                self.effects.outboxes.list(slot);
             }
             let mut effects = std::mem::take(&mut self.carried_out);
             self.effects.take(&mut effects);
@@ -85,16 +91,21 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Sends from an outbox that holds more than it may, and judges then: a client whose socket refuses bytes is closed as
     /// a slow consumer (D26). Nothing of a protocol runs here but the end of that session.
-    fn relieve(&mut self, slot: Slot) {
+    fn relieve(&mut self, slot: Slot, is_over: impl Fn(&Outboxes) -> bool) {
         let Some(protocol) = self.open_protocol(slot) else {
+            // Its last words are said; what its peer does not take is not worth the memory of others.
+            if is_over(&self.effects.outboxes) && self.slots.get(slot).is_some() {
+                self.release(slot);
+            }
             return;
         };
-        while self.effects.outboxes.is_over(slot) {
+        while is_over(&self.effects.outboxes) && !self.effects.outboxes.unsent(slot).is_empty() {
             match self.send_once(slot) {
                 Sent::Bytes(_) => {}
                 Sent::Blocked => {
                     self.counters.closed_slow += 1;
                     self.end_session(slot, protocol);
+                    self.effects.outboxes.cut(slot);
                     return self.effects.close(slot, 1013, "too slow: the outbound buffer is full");
                 }
                 Sent::Lost => return self.output_lost(slot),

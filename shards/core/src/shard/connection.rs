@@ -1,5 +1,6 @@
 //! One connection: a small state machine in its slot. What is large and rare is boxed.
 
+use super::debts::Debts;
 use crate::admission::{Refusal, Ticket};
 use crate::http::Conversation;
 use crate::protocol::Protocol;
@@ -28,6 +29,9 @@ pub(super) struct Connection {
     pub(super) last_life: Duration,
     /// When a ping was sent, if none came since.
     pub(super) pinged_at: Option<Duration>,
+    /// Its input is not read until its debts are paid (D42).
+    pub(super) owes: bool,
+    pub(super) debts: Debts,
     pub(super) ticket: Option<Ticket>,
     pub(super) rest: Option<Box<Rest>>,
 }
@@ -60,7 +64,7 @@ pub(super) enum Asker {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) conversation: Conversation,
-    /// Address of the other end of the TCP connection.
+    /// Address of the other end of the TCP connection, or of the client that its PROXY protocol header named.
     pub(super) peer: IpAddr,
     pub(super) standing: Standing,
     /// When the request has to be complete, or the idle connection is closed.
@@ -133,6 +137,8 @@ impl Connection {
             queued: false,
             asked: None,
             paused_at: None,
+            owes: false,
+            debts: Debts::default(),
             last_life: Duration::ZERO,
             pinged_at: None,
             ticket: None,
@@ -191,6 +197,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_small() {
-        assert!(size_of::<Connection>() <= 128, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
     }
 }

@@ -5,6 +5,7 @@
 use super::connection::{Linger, Phase};
 use super::mail::{Mail, Post};
 use super::state::Shard;
+use super::turn::DRAINED_PER_TURN_MAX;
 use crate::admission::Notice;
 use crate::http::{Conversation, Refusal};
 use crate::protocol::{Protocol, Trouble};
@@ -129,7 +130,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     // ----- the end of the server
 
-    /// The server shuts down: every client is closed with 1001, heads that are under way get a second (D35, D45).
+    /// The server shuts down. All sessions end here; [`Self::go_on_draining`] closes their connections, some in each turn.
     pub(super) fn drain(&mut self) {
         if self.is_draining() {
             return;
@@ -137,14 +138,31 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.drain_deadline = Some(self.now.monotonic.saturating_add(self.options.drain_timeout));
         self.protocols.drain(&mut self.effects);
         self.settle();
-        for index in 0..self.slots.places() {
+        self.drained = Some(0);
+    }
+
+    /// Every client is closed with 1001, heads that are under way get a second (D35, D45). Returns whether there was
+    /// anything to do. A connection that takes a place after the drain went by needs nothing: who arrives is closed at
+    /// once, and newcomers have no more than a second from the start.
+    pub(super) fn go_on_draining(&mut self) -> bool {
+        let Some(from) = self.drained else { return false };
+        let places = self.slots.places();
+        let to = from.saturating_add(DRAINED_PER_TURN_MAX).min(places);
+        for index in from..to {
             let Some(slot) = self.slots.at(index) else { continue };
             match self.slots.get(slot).map(|connection| &connection.phase) {
-                Some(Phase::Open(_)) => self.close(slot, 1001, "server is shutting down"),
+                Some(Phase::Open(_)) => self.close_for_drain(slot),
                 Some(Phase::Head(_)) => self.drain_head(slot),
                 _ => {}
             }
         }
+        self.drained = (to < places).then_some(to);
+        true
+    }
+
+    /// Closes an open connection whose session the drain has ended.
+    pub(super) fn close_for_drain(&mut self, slot: Slot) {
+        self.close(slot, 1001, "server is shutting down");
     }
 
     /// Ends the shard when nobody is left, or when the drain has taken its time: a stream of newcomers must not prolong it.
@@ -168,7 +186,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match mail {
                 Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
-                Mail::Drain => {}
+                Mail::Reload(_) | Mail::Drain => {}
             }
         }
         self.flush(usize::MAX);

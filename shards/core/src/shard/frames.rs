@@ -1,6 +1,7 @@
 //! A connection that speaks a protocol: bytes are received, decoded in place and given to the protocol as messages.
 
-use super::connection::{Incomplete, Rest};
+use super::connection::{Incomplete, Phase, Rest};
+use super::debts::Caused;
 use super::mail::Post;
 use super::state::Shard;
 use super::turn::{BYTES_PER_TURN_MAX, FRAMES_PER_TURN_MAX};
@@ -48,6 +49,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.pause(now);
+            connection.owes = !connection.debts.are_paid(now, &self.prices);
+            if connection.owes {
+                self.counters.senders_paused += 1;
+                self.arm(slot);
+            }
         }
         self.look_for_end(slot, protocol);
     }
@@ -84,9 +90,16 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
     }
 
-    /// Whether messages of this connection may be delivered.
+    /// Whether messages of this connection may be delivered. During a drain the session has ended, and what comes until
+    /// the connection is closed stays where it is.
     fn goes_on(&self, slot: Slot, protocol: Protocol) -> bool {
-        self.open_protocol(slot).is_some() && !self.protocols.waits(protocol, slot)
+        let Some(connection) = self.slots.get(slot) else {
+            return false;
+        };
+        matches!(connection.phase, Phase::Open(_))
+            && !self.is_draining()
+            && connection.debts.are_paid(self.now.monotonic, &self.prices)
+            && !self.protocols.waits(protocol, slot)
     }
 
     /// Receives once and handles what came.
@@ -185,7 +198,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             let Some(event) = event else { break };
             budget.frames -= 1;
             let is_message = !matches!(event, Event::Ping(_) | Event::Pong);
+            let before = self.effects.outboxes.appended();
             self.handle_event(slot, protocol, event);
+            self.charge(slot, before, decoder.take_frames());
             if is_message || !decoder.is_in_message() {
                 *message = None;
             }
@@ -202,6 +217,22 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             });
         }
         taken
+    }
+
+    /// The sender pays for a message that was handled: `appended_before` bytes were in outboxes then, and the message came
+    /// in so many frames.
+    fn charge(&mut self, slot: Slot, appended_before: u64, frames: u32) {
+        /// Fragments that count as one message.
+        const FRAGMENTS_PER_MESSAGE: u32 = 64;
+        let outboxes = &mut self.effects.outboxes;
+        let caused = Caused {
+            messages: frames.div_ceil(FRAGMENTS_PER_MESSAGE).max(1),
+            bytes: outboxes.appended() - appended_before,
+            bytes_to_one: outboxes.take_largest_message() as u64,
+        };
+        if let Some(connection) = self.slots.get_mut(slot) {
+            connection.debts.spend(self.now.monotonic, caused, &self.prices);
+        }
     }
 
     fn handle_event(&mut self, slot: Slot, protocol: Protocol, event: Event<'_>) {

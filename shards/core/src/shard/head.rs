@@ -26,6 +26,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                         return;
                     }
                 }
+                Read::Introduced(client) => self.introduce(slot, client),
                 // Its answer waits for the verdict, which runs the connection again.
                 Read::Complete if asked => return,
                 Read::Complete if requests == 0 => return self.run_soon(slot),
@@ -90,6 +91,18 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 self.release(slot);
                 false
             }
+        }
+    }
+
+    /// The PROXY protocol header came. The client that it names is the peer from now on (D23).
+    fn introduce(&mut self, slot: Slot, client: Option<IpAddr>) {
+        let draining = self.is_draining();
+        let Some(client) = client else { return };
+        let Some((_, head)) = self.head(slot) else { return };
+        head.peer = client;
+        // Another proxy names its client in the head.
+        if !draining && !self.site.trusted_proxies.trusts(client) {
+            self.ask_for_ticket(slot, client);
         }
     }
 

@@ -3,7 +3,11 @@
 use super::moving::Moving;
 use super::report::Report;
 use crate::admission::{Ask, Notice, Verdict};
+use crate::http::Site;
+use crate::protocol::Protocol;
+use crate::protocol::signal_fish::Settings;
 use crate::slot::{ShardIndex, Slot};
+use std::sync::Arc;
 
 /// What leaves a shard, and what arrives for it. `K` is the socket that a moving connection takes along.
 pub trait Post<K> {
@@ -38,8 +42,19 @@ pub enum Mail<K> {
     },
     /// A live connection moves here.
     Connection(Box<Moving<K>>),
+    /// From now on this holds.
+    Reload(Arc<Reload>),
     /// Close every client and end.
     Drain,
+}
+
+/// What an operator may change while shards run (D45).
+#[derive(Debug)]
+pub struct Reload {
+    /// What Signal Fish is told. [`AppIndex`](crate::admission::AppIndex) means the same app as before.
+    pub settings: Arc<Settings>,
+    /// What is served over HTTP.
+    pub site: Arc<Site<Protocol>>,
 }
 
 /// What a shard sends to the control plane.

@@ -13,12 +13,14 @@
 //! | `moves`, `moving` | connections on the move |
 //! | `ending` | what ends a connection, and the shard |
 //! | `flush` | sends |
+//! | `debts` | what a sender may cause |
 //! | `wheel`, `timers` | deadlines |
 //! | `yielding`, `refused` | bounds on kinds of connections and on questions |
 //! | `mail`, `report`, `options` | what others see of it |
 
 mod asking;
 mod connection;
+mod debts;
 mod ending;
 mod flush;
 mod frames;
@@ -37,7 +39,7 @@ mod turn;
 mod wheel;
 mod yielding;
 
-pub use mail::{Mail, Post, Request};
+pub use mail::{Mail, Post, Reload, Request};
 pub use moving::Moving;
 pub use options::Options;
 pub use report::{Counters, Report};

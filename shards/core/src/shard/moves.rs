@@ -39,6 +39,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             message: rest.message,
             unread,
             unsent: self.effects.outboxes.take_unsent(slot),
+            debts: connection.debts,
             last_life: connection.last_life,
             paused_at: connection.paused_at,
             stage,
@@ -106,6 +107,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn settle_in(&mut self, slot: Slot, state: State) {
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.ticket = state.ticket;
+            connection.debts = state.debts;
             connection.last_life = state.last_life;
             connection.paused_at = state.paused_at;
             let rest = Rest {

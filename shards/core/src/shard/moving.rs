@@ -1,6 +1,7 @@
 //! A live connection on its way to the shard that owns its room.
 
 use super::connection::Incomplete;
+use super::debts::Debts;
 use crate::admission::{Notice, Ticket};
 use crate::protocol::{Opening, Protocol, Session};
 use crate::ws::Decoder;
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) unread: Vec<u8>,
     /// Bytes encoded and not yet sent.
     pub(crate) unsent: Vec<u8>,
+    /// What it owes as a sender.
+    pub(super) debts: Debts,
     /// When the last byte came.
     pub(crate) last_life: Duration,
     /// Since when its input has not been read.

@@ -62,8 +62,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         } else {
             self.options.head_timeout
         };
+        let conversation = if self.site.trusted_proxies.introduces(peer) {
+            Conversation::behind_proxy()
+        } else {
+            Conversation::default()
+        };
         connection.phase = Phase::Head(Box::new(Head {
-            conversation: Conversation::default(),
+            conversation,
             peer,
             standing: Standing::Unknown,
             deadline: now.saturating_add(allowed),
@@ -81,7 +86,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         }
         if self.site.trusted_proxies.trusts(peer.to_canonical()) {
-            // Whose connection it is stands in the head.
+            // Whose connection it is stands in the head, or before it.
             return self.add_proxy_head(slot);
         }
         self.ask_for_ticket(slot, peer);

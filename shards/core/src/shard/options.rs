@@ -10,6 +10,13 @@ pub struct Options {
     pub codec: ws::Limits,
     /// `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
     pub outbound_bytes_max: usize,
+    /// This shard's share of `websocket.max_outbound_total_bytes`: unsent bytes of all its connections (D26).
+    pub outbound_total_bytes_max: usize,
+    /// `websocket.max_messages_per_sec`: messages that one connection may send in a second; 0 = no limit (D42).
+    pub messages_per_sec_max: u32,
+    /// `websocket.max_fanout_bytes_per_sec`: bytes that the messages of one connection may put into outboxes in a second;
+    /// 0 = no limit (D42).
+    pub fanout_bytes_per_sec_max: u64,
     /// `websocket.enable_batching`: what a turn produces leaves with one send per recipient; otherwise each message is sent
     /// by itself (D28).
     pub batching: bool,
@@ -23,6 +30,9 @@ pub struct Options {
     pub ping_timeout: Duration,
     /// `server.drain_timeout_secs` (D35).
     pub drain_timeout: Duration,
+    /// Connections without a ticket: half of them refused ones that are told why, half of them idle ones that are kept alive
+    /// (D43).
+    pub ticketless_max: usize,
     /// Connections of one shard, in whatever phase.
     pub slots_max: usize,
 }
@@ -36,12 +46,16 @@ impl Default for Options {
                 discard_bytes_max: 16 * 1024 * 1024,
             },
             outbound_bytes_max: 1024 * 1024,
+            outbound_total_bytes_max: 1024 * 1024 * 1024,
+            messages_per_sec_max: 2_000,
+            fanout_bytes_per_sec_max: 32 * 1024 * 1024,
             batching: true,
             head_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(30),
             message_timeout: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(5),
+            ticketless_max: 128,
             slots_max: 1024,
         }
     }

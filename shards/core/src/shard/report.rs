@@ -41,6 +41,8 @@ pub struct Counters {
     pub closed_silent: u64,
     /// Connections closed because a message was not complete in time (D24).
     pub closed_incomplete: u64,
+    /// Times that a sender was not read because it had caused too much (D42).
+    pub senders_paused: u64,
     /// Questions put to admission.
     pub asks: u64,
     /// Questions that admission answered with no.

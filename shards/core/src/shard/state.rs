@@ -1,7 +1,8 @@
 //! A shard: everything it owns. What it does with it stands in the files beside this one, by topic.
 
 use super::connection::Phase;
-use super::mail::{Post, Request};
+use super::debts::Prices;
+use super::mail::{Post, Reload, Request};
 use super::options::Options;
 use super::refused::RefusedAddresses;
 use super::report::{Counters, Report};
@@ -10,7 +11,7 @@ use super::wheel::Wheel;
 use super::yielding::Yielding;
 use crate::Now;
 use crate::admission::Notice;
-use crate::effects::{Cx, Effect, Effects};
+use crate::effects::{Bounds, Cx, Effect, Effects};
 use crate::entry::{Routing, draw_hashing};
 use crate::http::Site;
 use crate::protocol::signal_fish::{self, SignalFish};
@@ -52,6 +53,7 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) post: P,
     pub(super) protocols: Protocols,
     pub(super) effects: Effects,
+    pub(super) prices: Prices,
     /// The queue of effects while they are carried out.
     pub(super) carried_out: Vec<Effect>,
     pub(super) slots: Slots,
@@ -83,6 +85,8 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) mail_left: bool,
     /// The server shuts down: when the last connections are ended.
     pub(super) drain_deadline: Option<Duration>,
+    /// Places that the drain has gone through; `None` when it has been at all of them, or there is none.
+    pub(super) drained: Option<u32>,
     pub(super) has_ended: bool,
     /// When the next report is sent; `None` while nothing has happened since the last one.
     pub(super) report_at: Option<Duration>,
@@ -102,9 +106,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             mut random,
         } = plan;
         let hashing = draw_hashing(&mut *random);
-        /// Heads of connections without a ticket (D43).
-        const REFUSED_HEADS_MAX: usize = 64;
         let eighth = (options.slots_max / 8).max(1);
+        let ticketless = (options.ticketless_max / 2).max(1);
         Self {
             index,
             now: Now::default(),
@@ -114,7 +117,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             protocols: Protocols {
                 signal_fish: SignalFish::new(settings, index, routing, random),
             },
-            effects: Effects::new(options.outbound_bytes_max),
+            effects: Effects::new(Bounds {
+                bytes_max: options.outbound_bytes_max,
+                total_bytes_max: options.outbound_total_bytes_max,
+            }),
+            prices: Prices::new(&options),
             carried_out: Vec::new(),
             slots: Slots::default(),
             wheel: Wheel::new(Duration::ZERO),
@@ -124,14 +131,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             buffer: vec![0; BUFFER_BYTES],
             fired: Vec::new(),
             refused: RefusedAddresses::new(hashing),
-            refused_heads: Yielding::new(REFUSED_HEADS_MAX),
+            refused_heads: Yielding::new(ticketless),
             proxy_heads: Yielding::new(eighth),
-            idle_heads: Yielding::new(eighth),
+            idle_heads: Yielding::new(ticketless),
             newcomers: true,
             accepting: true,
             accept_again_at: None,
             mail_left: true,
             drain_deadline: None,
+            drained: None,
             has_ended: false,
             report_at: None,
             counters: Counters::default(),
@@ -174,6 +182,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// An operator changed something. It holds for what comes; who is there stays.
+    pub(super) fn reload(&mut self, reload: &Reload) {
+        self.site = Arc::clone(&reload.site);
+        self.protocols.reload(&reload.settings);
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -36,7 +36,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Phase::Open(protocol) => {
                 let of_protocol = self.protocols.deadline(*protocol, slot);
                 if connection.paused_at.is_some() {
-                    return of_protocol;
+                    let paid = connection.owes.then(|| connection.debts.paid_at(&self.prices));
+                    return [of_protocol, paid].into_iter().flatten().min();
                 }
                 [
                     Some(connection.silent_until(self.options.ping_timeout)),
@@ -106,6 +107,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     fn open_due(&mut self, slot: Slot, protocol: Protocol) {
+        if self.is_draining() {
+            // Its turn to be closed would have come anyway.
+            return self.close_for_drain(slot);
+        }
         let now = self.now.monotonic;
         let of_protocol = self.protocols.deadline(protocol, slot);
         if of_protocol.is_some_and(|deadline| deadline <= now) {
@@ -114,6 +119,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
+        if connection.paused_at.is_some() {
+            if std::mem::take(&mut connection.owes) {
+                self.run_soon(slot);
+            }
+            return;
+        }
         let has_input = connection.readable || connection.has_unread();
         let message = connection.rest.as_mut().and_then(|rest| rest.message.as_mut());
         if let Some(message) = message.filter(|message| message.until <= now) {

@@ -21,6 +21,8 @@ pub(super) const BYTES_PER_TURN_MAX: usize = 64 * 1024;
 pub(super) const REQUESTS_PER_TURN_MAX: u32 = 8;
 /// Outboxes sent in a turn.
 const SENDS_PER_TURN_MAX: usize = 1024;
+/// Places of connections that a drain goes through in a turn.
+pub(super) const DRAINED_PER_TURN_MAX: u32 = 256;
 /// Period of reports while something happens.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -45,6 +47,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.accept_newcomers(ACCEPTS_PER_TURN_MAX);
         worked |= self.serve_ready();
         worked |= self.fire_due();
+        worked |= self.go_on_draining();
         self.send_off();
         worked |= self.flush(SENDS_PER_TURN_MAX);
         self.go_on_ending();
@@ -66,6 +69,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match mail {
                 Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
+                Mail::Reload(reload) => self.reload(&reload),
                 Mail::Drain => self.drain(),
             }
         }
@@ -142,6 +146,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             || !self.run.is_empty()
             || !self.due.is_empty()
             || self.effects.outboxes.has_fresh()
+            || self.drained.is_some()
             || (self.newcomers && self.may_accept());
         if more {
             return Next::Now;

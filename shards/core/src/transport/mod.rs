@@ -1,16 +1,16 @@
 //! Where bytes come from and go to: the sockets of a shard, as production and the simulator provide them.
 //!
-//! Connections are plain TCP. What encrypts them will stand here, between a socket and the codec.
+//! Connections are plain TCP. Encryption would stand here, between a socket and the codec.
 
 use crate::slot::Slot;
 use std::net::IpAddr;
 
 /// The sockets of one shard, named by slot. Nothing here waits.
 pub trait Sockets {
-    /// A socket that belongs to no shard at the moment: it moves.
+    /// A socket on its way from one shard to another.
     type Socket: Send + 'static;
 
-    /// The next event that has become known. Events are edges: what one says is told once.
+    /// The next event that has become known. Events are edges: each is told once.
     fn next_event(&mut self) -> Option<Event>;
 
     /// Takes a connection from the listener's queue.
@@ -40,14 +40,15 @@ pub trait Sockets {
     /// Sends as much of `last` as fits, ends the sending direction and closes a socket that gets no slot.
     fn refuse(&mut self, socket: Self::Socket, last: &[u8]);
 
-    /// Closes the listener. Who waits in its queue is refused with `last`.
+    /// Closes the listener. Connections in its queue are refused with `last`.
     fn stop_accepting(&mut self, last: &[u8]);
 }
 
 /// What has become known about a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody waits in the listener's queue; whoever takes one has to take all.
+    /// Connections wait in the listener's queue. Whoever accepts one has to accept all of them, because no other event
+    /// tells of them.
     Newcomers,
     /// Something about one connection.
     Ready(Slot, Ready),

@@ -18,6 +18,8 @@ pub struct Decoder {
     message: Message,
     /// Payload of a control frame that arrived in pieces, which may be in the middle of a message.
     control: Vec<u8>,
+    /// Frames that began since [`Decoder::take_frames`].
+    frames: u32,
 }
 
 /// Where in the stream of frames the next byte lies.
@@ -25,7 +27,7 @@ pub struct Decoder {
 enum Position {
     Header(PartialHeader),
     Payload(Frame),
-    /// Behind a close frame, where nothing counts.
+    /// Behind a close frame: what follows is ignored.
     Closed,
 }
 
@@ -107,6 +109,11 @@ impl Decoder {
         matches!(&self.position, Position::Header(partial) if partial.is_empty())
     }
 
+    /// How many frames began since the last call.
+    pub fn take_frames(&mut self) -> u32 {
+        std::mem::take(&mut self.frames)
+    }
+
     /// Frees what the last event borrowed. What is incomplete stays.
     pub fn release(&mut self) {
         self.message.release();
@@ -123,6 +130,7 @@ impl Decoder {
             FrameKind::Control(_) => {}
         }
         self.position = Position::Payload(frame);
+        self.frames = self.frames.saturating_add(1);
         Ok(())
     }
 
@@ -166,6 +174,6 @@ mod tests {
 
     #[test]
     fn a_decoder_is_small() {
-        assert!(size_of::<Decoder>() <= 96, "{}", size_of::<Decoder>());
+        assert!(size_of::<Decoder>() <= 104, "{}", size_of::<Decoder>());
     }
 }

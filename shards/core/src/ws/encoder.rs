@@ -60,8 +60,8 @@ pub fn write_pong(payload: &[u8], out: &mut Vec<u8>) {
     write_control(Control::Pong, payload, out);
 }
 
-/// Appends a close frame with `code` and a reason, of which at most 123 bytes in whole characters are sent; `None`:
-/// without a body.
+/// Appends a close frame with `code` and a reason, which is cut to at most 123 bytes of whole characters. Without a
+/// code the frame has no body.
 pub fn write_close(code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
     let close = OpCode::Control(Control::Close);
     match code {

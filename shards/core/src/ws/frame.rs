@@ -118,7 +118,7 @@ pub(super) struct PartialHeader {
 }
 
 impl PartialHeader {
-    /// Whether nothing of a header is here.
+    /// Whether no byte of a header has come.
     pub(super) fn is_empty(&self) -> bool {
         self.length == 0
     }

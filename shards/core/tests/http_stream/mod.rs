@@ -56,7 +56,7 @@ pub(crate) fn request(line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
 }
 
-/// How a connection stands when all bytes were read.
+/// The state of a connection when all bytes were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
     Idle,
@@ -118,7 +118,12 @@ pub(crate) fn talk_in_pieces<'a>(
     standing: Standing,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Talk {
-    let mut conversation = Conversation::default();
+    let mut peer = ip(peer);
+    let mut conversation = if site.trusted_proxies.introduces(peer) {
+        Conversation::behind_proxy()
+    } else {
+        Conversation::default()
+    };
     let mut answers = Vec::new();
     let mut pieces = pieces.into_iter();
     while let Some(mut piece) = pieces.next() {
@@ -129,12 +134,17 @@ pub(crate) fn talk_in_pieces<'a>(
             piece = &piece[taken..];
             loop {
                 let read = conversation.read();
+                if let Read::Introduced(client) = read {
+                    peer = client.unwrap_or(peer);
+                    continue;
+                }
                 assert_eq!(conversation.read(), read, "reading twice changes nothing");
                 let mut out = Vec::new();
-                let client = conversation.client(site, ip(peer));
+                let client = conversation.client(site, peer);
                 let next = match read {
                     Read::Partial => break,
-                    Read::Complete => conversation.respond(site, ip(peer), standing, &mut out),
+                    Read::Introduced(_) => unreachable!("handled before"),
+                    Read::Complete => conversation.respond(site, peer, standing, &mut out),
                     Read::Refused(refusal) => {
                         assert!(matches!(refusal, Refusal::Malformed(_) | Refusal::TooLarge));
                         conversation.refuse(refusal, &mut out);

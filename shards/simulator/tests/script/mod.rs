@@ -235,12 +235,12 @@ impl Run {
                 ];
                 world.send_text(self.ids[client], junk[usize::from(which) % junk.len()]);
             }
-            // The frames of who waits are not looked at.
+            // Frames of a client that waits are not handled.
             Step::Oversize(client) if world.is_waiting(self.ids[client]) => {}
             Step::Oversize(client) => world.oversize(self.ids[client], Kind::Text, 70_000),
             Step::Drop(client) => {
                 world.drop_client(self.ids[client]);
-                // What it was told is what somebody new may show.
+                // A new client may show the token that this one was told.
                 let old = self.ids[client];
                 let new = world.connect();
                 let (player, room) = (world.clients[old].player_id.clone(), world.clients[old].room_id.clone());

@@ -39,7 +39,10 @@ impl SignalFish {
         if !self.settings.require_auth {
             self.introduce(cx, None, introduction);
         } else if let Some(&app) = self.apps.get(&*message.app_id) {
-            self.ask_leave(cx, Wish::Authenticate(app, introduction), Ask::Authenticate { app });
+            let Some(ip) = self.sessions.get(cx.slot).map(|session| session.ip) else {
+                return Ok(());
+            };
+            self.ask_leave(cx, Wish::Authenticate(app, introduction), Ask::Authenticate { app, ip });
         } else {
             let failure = Failure::new("InvalidAppId", ErrorCode::InvalidAppId);
             self.fail(cx, Wanted::App, failure);
@@ -47,7 +50,7 @@ impl SignalFish {
         Ok(())
     }
 
-    /// The app is accepted; platform and version come next, and who fails there may try again.
+    /// The app is accepted. Platform and version are checked next; a client that fails there may try again.
     pub(super) fn introduce(&mut self, cx: &mut Cx<'_>, app: Option<AppIndex>, introduction: Introduction) {
         if let Err(text) = check_sdk(&self.settings, &introduction) {
             let failure = Failure::new(text, ErrorCode::SdkVersionUnsupported);
@@ -75,7 +78,7 @@ impl SignalFish {
         session.app = app;
         session.dialect = dialect;
         session.introduction = Some(Box::new(introduction));
-        // With authentication off a member may say this when it is in a room already.
+        // With authentication off a client may authenticate while it is in a room.
         if let Some(room) = session.membership.room()
             && let Some(room) = self.rooms.get_mut(room)
         {
@@ -141,7 +144,7 @@ fn formats(settings: &Settings) -> &'static [GameDataFormat] {
     }
 }
 
-/// A form of game data in texts for people.
+/// How texts for people name a form of game data.
 fn format_name(format: GameDataFormat) -> &'static str {
     match format {
         GameDataFormat::Json => "Json",

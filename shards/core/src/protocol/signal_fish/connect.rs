@@ -40,6 +40,7 @@ impl SignalFish {
             generation: cx.slot.generation,
             invalid_in_a_row: 0,
             pending: None,
+            refused: None,
             membership: Membership::None,
             player_id: self.draw_player_id(),
             ip: opening.client,

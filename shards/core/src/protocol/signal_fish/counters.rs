@@ -45,7 +45,7 @@ pub struct Counters {
     pub reconnections_failed: u64,
     /// Drops whose window ended.
     pub reconnections_expired: u64,
-    /// Messages that were no valid protocol, and messages over the size limit.
+    /// Invalid messages, those over the size limit included.
     pub invalid_messages: u64,
     /// Connections closed for too many invalid messages in a row (D41).
     pub closed_invalid: u64,

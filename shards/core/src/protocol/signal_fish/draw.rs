@@ -11,7 +11,7 @@ use rand::Rng;
 /// Symbols of generated codes: none that are easily mistaken for another (protocol 11).
 const CODE_SYMBOLS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
-/// Up to so many generated symbols (1,024 codes) every code is looked at before a shard has none left.
+/// With at most this many generated symbols (1,024 codes) every code is tried, so that the last free one is found.
 const SYMBOLS_ENUMERATED_MAX: usize = 2;
 
 impl SignalFish {
@@ -31,7 +31,7 @@ impl SignalFish {
         id
     }
 
-    /// A token exists only where a client gets it (D18).
+    /// A reconnection token; `None` if clients get no tokens (D18).
     pub(super) fn draw_token(&mut self) -> Option<Token> {
         let wanted = self.settings.enable_reconnection && self.settings.send_reconnection_token;
         wanted.then(|| Token::from_random(random_bytes(&mut *self.random)))
@@ -73,7 +73,7 @@ impl SignalFish {
     }
 }
 
-/// A code of the configured prefix and symbols, of each of which the five low bits count.
+/// A code: the configured prefix, then symbols. Each call of `symbol` gives a number whose five low bits choose one.
 fn compose_code(settings: &Settings, mut symbol: impl FnMut() -> u32) -> Option<RoomCode> {
     let length = settings.room_code_length;
     let mut text = settings.room_code_prefix.clone().unwrap_or_default();

@@ -53,12 +53,12 @@ impl Failure {
         Self::new(text, ErrorCode::RateLimitExceeded)
     }
 
-    /// Something happened that cannot.
+    /// For what cannot happen.
     pub(super) fn internal() -> Self {
         Self::new("Internal error", ErrorCode::InternalError)
     }
 
-    /// The message is no valid protocol.
+    /// The message is invalid.
     pub(super) fn invalid(reason: &'static str) -> Self {
         Self::new(reason, ErrorCode::InvalidInput)
     }
@@ -68,7 +68,7 @@ impl Failure {
         Self::new("Already in a room", ErrorCode::AlreadyInRoom)
     }
 
-    /// A player, or a held seat, has the name. What this means for a newcomer is not what it means for who returns.
+    /// A player or a held seat has the name. Newcomers and returning players are told with different codes.
     pub(super) fn name_taken(code: ErrorCode) -> Self {
         Self::new("Player name already exists in this room", code)
     }

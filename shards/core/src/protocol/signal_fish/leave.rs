@@ -40,8 +40,8 @@ impl SignalFish {
         }
     }
 
-    /// Takes a player out of its room and tells the others: that it went, then what this changed (D6, D12).
-    /// `remember` comes in between, so that a returning player is told the changes but not of its own leaving (D20).
+    /// Takes a player out of its room and tells the others that it left, then what that changed (D6, D12). `remember`
+    /// runs in between, so that a returning player is told the changes but not its own `PlayerLeft` (D20).
     fn player_gone(
         &mut self,
         cx: &mut Cx<'_>,
@@ -118,7 +118,7 @@ impl SignalFish {
         }
     }
 
-    /// Removes a room and everything known of it; who is still in it is told (D8).
+    /// Removes a room and tells those who are still in it (D8).
     pub(super) fn remove_room(&mut self, fx: &mut Effects, handle: RoomHandle) {
         let Some(entry) = self.rooms.remove(handle) else { return };
         let room = entry.room;

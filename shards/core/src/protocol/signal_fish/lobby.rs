@@ -35,7 +35,7 @@ impl SignalFish {
         self.deliver(cx.fx, handle, None);
     }
 
-    /// A later version's message: there the game starts with it, here it has started by itself (D13).
+    /// `StartGame` starts the game in later versions of the protocol. Here the game starts by itself (D13).
     pub(super) fn start_game(&mut self, cx: &mut Cx<'_>) {
         let Some((_, handle)) = self.sessions.player(cx.slot) else {
             return not_in_room(cx);

@@ -46,7 +46,7 @@ impl SignalFish {
         }
     }
 
-    /// Who asked for the permit of a room does not create it: the next one asks for itself.
+    /// The session that asked for the permit does not create the room. The next one in the queue asks for itself.
     pub(super) fn open_next(&mut self, cx: &mut Cx<'_>, key: &RoomKey) {
         while let Some(slot) = self.openings.next(key) {
             // A session that has ended meanwhile is passed over.

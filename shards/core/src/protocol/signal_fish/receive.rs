@@ -1,4 +1,4 @@
-//! What clients send, sorted by kind; what is no valid protocol is answered and counted here.
+//! What clients send, sorted by kind. Invalid messages are answered and counted here.
 
 use super::super::event::Message;
 use super::dialect::MESSAGE_PACK;
@@ -10,8 +10,8 @@ use crate::effects::Cx;
 use crate::ws::Kind;
 
 impl SignalFish {
-    /// A complete message. Whatever part of the protocol finds it invalid, it counts as one (D41); a valid one in the wrong
-    /// state does not.
+    /// A complete message. It counts as invalid, whichever part of the protocol finds it so (D41). A valid message in
+    /// the wrong state does not count.
     pub fn message(&mut self, cx: &mut Cx<'_>, message: Message<'_>) {
         let taken = match message {
             Message::Text(text) => self.text(cx, text),

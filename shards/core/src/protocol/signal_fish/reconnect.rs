@@ -85,7 +85,7 @@ impl SignalFish {
         }
     }
 
-    /// Puts a dropped player back into its room: itself first, then the others learn of it (D21).
+    /// Puts a dropped player back into its room. It is told first, then the others (D21).
     fn return_player(&mut self, cx: &mut Cx<'_>, handle: RoomHandle, player_id: PlayerId) {
         let token = self.draw_token();
         let (Some(room), Some(session)) = (self.rooms.get_mut(handle), self.sessions.get_mut(cx.slot)) else {

@@ -7,12 +7,13 @@ use crate::room::{Dialect, RoomHandle};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A connected client. It travels as it is; a session that travels is a member of no room.
+/// A connected client. The value moves with its connection from shard to shard; while it moves it is a member of no
+/// room.
 #[derive(Debug)]
 pub struct Session {
     /// Generation of its slot.
     pub(super) generation: u32,
-    /// Messages that were no valid protocol, since the last one that was (D41).
+    /// Invalid messages since the last valid one (D41).
     pub(super) invalid_in_a_row: u32,
     /// What it waits for. While this is set, none of its messages is delivered.
     pub(super) pending: Option<Box<Pending>>,
@@ -22,10 +23,19 @@ pub struct Session {
     pub(super) ip: IpAddr,
     pub(super) dialect: Dialect,
     pub(super) app: Option<AppIndex>,
+    /// Until when it is refused without a question.
+    pub(super) refused: Option<Box<RefusedUntil>>,
     /// Set by the first successful `Authenticate`.
     pub(super) introduction: Option<Box<Introduction>>,
     /// Until when it must authenticate; `None` once it has, or if it need not.
     pub(super) authenticate_until: Option<Duration>,
+}
+
+/// Windows of its address that are used up, as far as it was told. A refused attempt costs less than an accepted one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RefusedUntil {
+    pub(super) joins: Duration,
+    pub(super) creations: Duration,
 }
 
 /// A session is a member of one room at most.

@@ -78,6 +78,8 @@ pub struct SdkCompatibility {
 pub struct App {
     /// Public id.
     pub app_id: String,
+    /// Whether clients may authenticate as it. An app that was taken away keeps its place, because rooms may name it.
+    pub authorized: bool,
     /// Name shown in `Authenticated`.
     pub app_name: String,
     /// `max_players_per_room` (D25).

@@ -40,10 +40,7 @@ impl SignalFish {
         // With the routing's seeds the keys of a shard would share their low hash bits.
         let hashing = draw_hashing(&mut *random);
         let mut apps = HashMap::with_hasher(hashing.clone());
-        // A later entry with the same id wins.
-        for (index, app) in (0..).zip(&settings.apps) {
-            apps.insert(app.app_id.as_str().into(), AppIndex(index));
-        }
+        index_apps(&settings, &mut apps);
         Self {
             settings,
             shard,
@@ -57,6 +54,13 @@ impl SignalFish {
             counters: Counters::default(),
             next_sweep: Duration::ZERO,
         }
+    }
+
+    /// An operator changed something. Sessions and rooms stay as they are, those of apps that may connect no more
+    /// included.
+    pub fn reload(&mut self, settings: Arc<Settings>) {
+        index_apps(&settings, &mut self.apps);
+        self.settings = settings;
     }
 
     /// What happened since the start.
@@ -81,6 +85,16 @@ impl SignalFish {
     /// Every room, in no order that means anything.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
         self.rooms.iter().map(|(_, entry)| &entry.room)
+    }
+}
+
+/// Finds the apps that may connect by their ids. A later entry with the same id wins.
+fn index_apps(settings: &Settings, apps: &mut HashMap<Box<str>, AppIndex, RandomState>) {
+    apps.clear();
+    for (index, app) in (0..).zip(&settings.apps) {
+        if app.authorized {
+            apps.insert(app.app_id.as_str().into(), AppIndex(index));
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl SignalFish {
         self.deliver(fx, room, except);
     }
 
-    /// Who has authority now. Each member is told whether it is itself; `except` is told nothing.
+    /// Tells every member but `except` who has authority now, and whether it is the member itself.
     pub(super) fn authority_changed(&mut self, fx: &mut Effects, room: RoomHandle, except: Option<PlayerId>) {
         self.counters.authority_changes += 1;
         let Some(room) = self.rooms.get_mut(room) else { return };

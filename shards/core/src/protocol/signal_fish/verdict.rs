@@ -5,14 +5,18 @@ use super::pending::{Creation, Pending, Wanted, Wish};
 use super::state::SignalFish;
 use super::tell::tell;
 use super::wire::ServerMessage;
-use crate::admission::{Ask, Verdict};
+use crate::admission::{Ask, Refusal, Verdict};
 use crate::effects::Cx;
 use crate::entry::{Denied, grant};
 use crate::slot::Slot;
+use std::time::Duration;
 
 impl SignalFish {
     /// Asks for leave. The session waits until the verdict is here.
     pub(super) fn ask_leave(&mut self, cx: &mut Cx<'_>, wish: Wish, ask: Ask) {
+        if let Some(refusal) = self.remembered_refusal(cx, &ask) {
+            return self.fail(cx, wish.wanted(), Failure::refused(&refusal, ""));
+        }
         self.wait(cx.slot, Pending::Leave(wish));
         cx.ask(ask);
     }
@@ -24,8 +28,48 @@ impl SignalFish {
         };
         let (ip, app) = (session.ip, session.app);
         let game = creation.game().as_str().into();
+        let ask = Ask::OpenRoom { ip, app, game };
+        // The head of an opening always asks: others wait behind it.
+        if let Creation::Generated(_) = creation
+            && let Some(refusal) = self.remembered_refusal(cx, &ask)
+        {
+            return self.fail(cx, Wanted::Seat, Failure::refused(&refusal, ""));
+        }
         self.wait(cx.slot, Pending::Permit(creation));
-        cx.ask(Ask::OpenRoom { ip, app, game });
+        cx.ask(ask);
+    }
+
+    /// What admission would answer as long as the window lasts in which it has refused this session.
+    fn remembered_refusal(&self, cx: &Cx<'_>, ask: &Ask) -> Option<Refusal> {
+        let refused = self.sessions.get(cx.slot)?.refused.as_ref()?;
+        let left = |until: Duration| until.checked_sub(cx.now.monotonic).filter(|left| !left.is_zero());
+        match ask {
+            Ask::Join { .. } => left(refused.joins).map(|left| Refusal::JoinRate {
+                retry_after_secs: left.as_secs(),
+            }),
+            Ask::Create { .. } | Ask::OpenRoom { .. } => left(refused.creations).map(|left| Refusal::CreationRate {
+                retry_after_secs: left.as_secs(),
+            }),
+            Ask::Connect { .. } | Ask::Authenticate { .. } => None,
+        }
+    }
+
+    /// Remembers until when admission goes on refusing.
+    fn remember_refusal(&mut self, cx: &Cx<'_>, verdict: &Verdict) {
+        let Verdict::Refused(refusal) = verdict else { return };
+        let until = |secs: u64| cx.now.monotonic.saturating_add(Duration::from_secs(secs));
+        let Some(session) = self.sessions.get_mut(cx.slot) else {
+            return;
+        };
+        match *refusal {
+            Refusal::JoinRate { retry_after_secs } => {
+                session.refused.get_or_insert_default().joins = until(retry_after_secs);
+            }
+            Refusal::CreationRate { retry_after_secs } => {
+                session.refused.get_or_insert_default().creations = until(retry_after_secs);
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn wait(&mut self, slot: Slot, pending: Pending) {
@@ -42,6 +86,7 @@ impl SignalFish {
 
     /// Admission answered.
     pub fn verdict(&mut self, cx: &mut Cx<'_>, verdict: Verdict) {
+        self.remember_refusal(cx, &verdict);
         match self.sessions.take_pending(cx.slot) {
             Some(Pending::Leave(wish)) => match grant::leave(verdict, cx.fx) {
                 Ok(()) => self.granted(cx, wish),

@@ -1,9 +1,9 @@
-//! The lobby: waiting, lobby, finalized (protocol 5, "Ours"; D12 to D14).
+//! The lobby: waiting, lobby, finalized (protocol 5, D12 to D14).
 
 use super::super::wire::{LobbyState, PlayerId};
 use super::state::Room;
 
-/// The room is in no state in which readiness can change.
+/// Readiness cannot change in the present state of the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotInLobby;
 

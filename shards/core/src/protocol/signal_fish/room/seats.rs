@@ -58,8 +58,8 @@ impl Room {
         Ok(())
     }
 
-    /// A player whom the room [admits](Room::admits) takes a seat. Who enters an empty room becomes its authority (D6).
-    /// Returns whether that filled the room, which is now in the lobby.
+    /// A player that the room [admits](Room::admits) takes a seat. A player that enters an empty room becomes its
+    /// authority (D6). Returns whether that filled the room, which is now in the lobby.
     pub fn enter(&mut self, player: Player, slot: Slot, dialect: Dialect, now: Duration) -> bool {
         if self.players.is_empty() && self.plan.supports_authority {
             self.authority = Some(player.id);
@@ -67,9 +67,9 @@ impl Room {
         self.take_seat(player, slot, dialect, now)
     }
 
-    /// A dropped player takes a seat again. Authority is restored to who had it if nobody took it (D21); who returns to
-    /// an empty room becomes its authority in any case (D6).
-    /// Returns whether the player became the authority, and whether the room filled up and is now in the lobby.
+    /// A dropped player takes a seat again. If it had authority and nobody took it, it has it again (D21). A player
+    /// that returns to an empty room becomes its authority in any case (D6). Returns whether the player became the
+    /// authority, and whether the room filled up and is now in the lobby.
     pub fn enter_again(
         &mut self,
         player: Player,

@@ -5,7 +5,7 @@ use super::super::settings::Settings;
 use super::super::state::SignalFish;
 use crate::Now;
 use crate::admission::{Admission, Ask, Limits};
-use crate::effects::{Cx, Effect, Effects};
+use crate::effects::{Bounds, Cx, Effect, Effects};
 use crate::entry::{Routing, draw_hashing};
 use crate::slot::{ShardIndex, Slot};
 use crate::ws::frame_length;
@@ -62,7 +62,10 @@ impl World {
                 routing.clone(),
                 Box::new(StdRng::seed_from_u64(1_000 + u64::from(index))),
             ),
-            fx: Effects::new(1 << 20),
+            fx: Effects::new(Bounds {
+                bytes_max: 1 << 20,
+                total_bytes_max: 1 << 30,
+            }),
         };
         Self {
             shards: (0..shards).map(shard).collect(),

@@ -5,8 +5,9 @@ use super::json_strict::Scanner;
 /// The JSON text of the relayed value in `{"type":"GameData","data":{"data":…}}`, checked as
 /// [`json_strict`](super::json_strict) does (D2).
 ///
-/// `None` decides nothing: the message may have its keys in another order, more of them, or escapes in them, be another
-/// message, or be none at all. Whatever this accepts, the general parser accepts with the same value.
+/// `None` says only that the text does not have the usual shape. Its keys may be in another order, be more, or hold
+/// escapes; it may be another message, or none at all. Whatever this accepts, the general parser accepts with the same
+/// value.
 pub(super) fn value(text: &str) -> Option<&str> {
     let mut scanner = Scanner::new(text);
     scanner.tokens(&[b"{", br#""type""#, b":", br#""GameData""#, b","])?;

@@ -104,7 +104,7 @@ impl<'a> Scanner<'a> {
                     nesting.enter(object)?;
                     self.at += 1;
                     self.space();
-                    // In ASCII a closing bracket follows two places after the one that opens.
+                    // In ASCII the closing bracket is two places behind the opening one.
                     if self.peek()? == open + 2 {
                         self.at += 1;
                         nesting.leave();

@@ -28,8 +28,9 @@ pub fn write_binary_game_data(from_player: PlayerId, payload: &[u8], out: &mut V
 
 /// Checks that no value of `payload` nests arrays and maps deeper than [`DEPTH_MAX`] (D2).
 ///
-/// What is no MessagePack passes: members with `message_pack` get it as it came. It is looked at up to the first byte that
-/// makes no sense, for no parser gets further; random bytes do not get 121 levels deep before they stop making sense.
+/// A payload that is not MessagePack passes, and members with `message_pack` get it as it came. It is checked up to the
+/// first byte that makes no sense, because no parser gets further. Random bytes stop making sense long before 121
+/// levels.
 ///
 /// # Errors
 /// [`Invalid`] if a parser would have to go deeper.
