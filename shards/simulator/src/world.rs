@@ -506,7 +506,7 @@ impl World {
                 match mail {
                     Mail::Verdict { verdict, .. } => self.give_back(verdict),
                     Mail::Connection(_) => self.lost = true,
-                    Mail::Drain => {}
+                    Mail::Drain | Mail::Reload(_) => {}
                 }
             }
         }
