@@ -10,7 +10,7 @@ use crate::post::{Mailroom, SimulatedPost};
 use crate::random::Sequence;
 use crate::sockets::{LOCALHOST, SimulatedSockets};
 use serde_json::{Value, json};
-use signal_fish_core::admission::{Admission, Ask, Limits};
+use signal_fish_core::admission::{Admission, Ask, Limits, Notice, Verdict};
 use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Site;
 use signal_fish_core::http::TrustedProxies;
@@ -117,6 +117,8 @@ pub struct World {
     asks: VecDeque<(ShardIndex, Slot, Ask)>,
     next_shard: u16,
     seed: u64,
+    /// A shard ended while a connection was on its way to it; what that held is gone with it.
+    lost: bool,
 }
 
 impl World {
@@ -198,6 +200,7 @@ impl World {
             asks: VecDeque::new(),
             next_shard: 0,
             seed,
+            lost: false,
         }
     }
 
@@ -418,8 +421,20 @@ impl World {
 
     fn decide(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
         let verdict = self.admission.decide(self.now, ask);
+        if self.has_ended(usize::from(shard.0)) {
+            return self.give_back(verdict);
+        }
         self.mailroom()
             .mail_from_control(shard, Mail::Verdict { slot, verdict });
+    }
+
+    /// A verdict finds nobody any more.
+    fn give_back(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
+            Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
+            Verdict::Admitted | Verdict::Refused(_) => {}
+        }
     }
 
     /// Lets everything happen that happens now.
@@ -486,7 +501,14 @@ impl World {
             runner.next
         );
         if let Next::Ended = runner.next {
-            drop(self.mailroom().end(shard));
+            let left = self.mailroom().end(shard);
+            for mail in left {
+                match mail {
+                    Mail::Verdict { verdict, .. } => self.give_back(verdict),
+                    Mail::Connection(_) => self.lost = true,
+                    Mail::Drain | Mail::Reload(_) => {}
+                }
+            }
         }
         true
     }
@@ -610,7 +632,7 @@ impl World {
         let network = self.network.borrow();
         let totals = self.admission.totals();
         let seed = self.seed;
-        if !self.mailroom.borrow().is_quiet() || !self.asks.is_empty() {
+        if !self.mailroom.borrow().is_quiet() || !self.asks.is_empty() || self.lost {
             return;
         }
         assert!(
@@ -637,6 +659,8 @@ impl World {
         let connections: usize = self
             .runners
             .iter()
+            // A shard that has ended waits for no verdict.
+            .filter(|runner| runner.next != Next::Ended)
             .map(|runner| runner.shard.report().connections)
             .sum();
         assert!(

@@ -247,6 +247,31 @@ fn they_stand_still_while_a_connection_moves() {
 }
 
 #[test]
+fn they_stand_still_while_a_sender_pays() {
+    let mut design = Design::new(1, 7);
+    design.options.messages_per_sec_max = 10;
+    let mut world = World::build(design);
+    let id = world.connect();
+    // The pings cost a minute in which the server does not read, in the middle of a message.
+    write(&mut world, id, &fragment("{\"type\":", true));
+    write(&mut world, id, &masked_ping(b"").repeat(600));
+    world.advance(seconds(50));
+    assert_eq!(pings(&world, id), 0, "it was not silent");
+    world.advance(seconds(25));
+    assert_eq!(world.clients[id].pongs, 600);
+    // Of its time half a minute is left but for the last seconds.
+    write(&mut world, id, &last_fragment("\"Ping\"}"));
+    world.expect(id, json!([just("Pong")]));
+    // Not for ever: the time in which it is read is counted.
+    write(&mut world, id, &fragment("{\"type\":", true));
+    for _ in 0..40 {
+        world.advance(seconds(1));
+        write(&mut world, id, &masked_ping(b""));
+    }
+    assert_eq!(json!(world.take(id)), too_long());
+}
+
+#[test]
 fn a_ping_that_was_sent_before_a_wait_is_not_answered_late() {
     let mut world = shards(1);
     let id = world.connect();
