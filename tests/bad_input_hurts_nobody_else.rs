@@ -342,10 +342,14 @@ fn connections_cut_anywhere_leave_nothing_behind() {
             }
         }
         harness::wait_until("every descriptor is closed", || server.fd_count() <= fds);
-        let mut probe = server.client();
-        probe.send_watch("cut-own", "CUT001", "Sue");
-        let message = probe.next_message();
-        let players = message["data"]["current_players"].as_array().map_or(0, Vec::len);
-        assert_eq!(players, 0, "{message}");
+        // The last connections may have ended before the server accepted them: what they sent is still read, so
+        // their player can come and go while the first spectators look.
+        harness::wait_until("no cut player is left in the room", || {
+            let mut probe = server.client();
+            probe.send_watch("cut-own", "CUT001", "Sue");
+            let message = probe.next_message();
+            let players = message["data"]["current_players"].as_array().map_or(0, Vec::len);
+            players == 0
+        });
     });
 }
