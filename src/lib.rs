@@ -16,6 +16,7 @@ pub mod config;
 pub mod control;
 pub mod host;
 pub mod logging;
+mod pages;
 pub mod panics;
 mod server;
 mod site;

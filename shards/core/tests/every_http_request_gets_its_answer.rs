@@ -66,7 +66,11 @@ fn a_page_comes_with_its_headers_in_the_encoding_that_the_client_takes() {
             assert_eq!(answer.header("content-length"), Some(&*body.len().to_string()));
             assert_eq!(answer.header("etag"), Some("W/\"1-a\""));
             assert_eq!(answer.header("cache-control"), Some("no-cache"));
-            assert!(answer.header("vary").is_some_and(|value| value.contains("accept-encoding")));
+            assert!(
+                answer
+                    .header("vary")
+                    .is_some_and(|value| value.contains("accept-encoding"))
+            );
         }
     }
     assert_eq!(answer_when(WITHOUT_TICKET, request("GET /page", "")).status, 429);
@@ -88,7 +92,10 @@ fn a_page_that_the_client_has_is_not_sent_again() {
         let answer = answer(request("GET /page", &header));
         assert_eq!(answer.status, status, "{value}");
         let body = if status == 304 { "" } else { "plain" };
-        assert_eq!((answer.body.as_str(), answer.header("content-length")), (body, Some("5")));
+        assert_eq!(
+            (answer.body.as_str(), answer.header("content-length")),
+            (body, Some("5"))
+        );
         assert_eq!(answer.header("etag"), Some("W/\"1-a\""));
     }
 }

@@ -51,7 +51,11 @@ impl Answer {
     /// Appends the bytes to send.
     pub(super) fn write(&self, form: Form<'_>, out: &mut Vec<u8>) {
         let length = self.body.len().to_string();
-        let body: &[u8] = if form.without_body || self.is_known { b"" } else { &self.body };
+        let body: &[u8] = if form.without_body || self.is_known {
+            b""
+        } else {
+            &self.body
+        };
         for part in [
             "HTTP/1.1 ",
             self.status,
