@@ -12,8 +12,8 @@ use crate::sockets::{LOCALHOST, SimulatedSockets};
 use serde_json::{Value, json};
 use signal_fish_core::admission::{Admission, Ask, Limits, Notice, Verdict};
 use signal_fish_core::entry::{Routing, draw_hashing};
-use signal_fish_core::http::Site;
 use signal_fish_core::http::TrustedProxies;
+use signal_fish_core::http::{Site, Sites};
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::{Settings, SignalFish};
 use signal_fish_core::shard::{Mail, Next, Options, Plan, Report, Request, Shard};
@@ -49,8 +49,10 @@ pub struct Design {
     pub limits: Limits,
     /// What an operator sets about connections.
     pub options: Options,
-    /// What is served over HTTP.
+    /// What the main listener serves over HTTP.
     pub site: Site<Protocol>,
+    /// What the other listeners serve.
+    pub other_sites: Vec<Site<Protocol>>,
     /// What new connections do with bytes.
     pub line: Line,
 }
@@ -67,6 +69,7 @@ impl Design {
             settings,
             limits: open_limits(),
             site: site(TrustedProxies::default()),
+            other_sites: Vec::new(),
             line: Line::default(),
         }
     }
@@ -165,13 +168,13 @@ impl World {
         let network = Rc::new(RefCell::new(Network::new(shards, Sequence::stream(seed, 2))));
         let mailroom = Rc::new(RefCell::new(Mailroom::new(shards, Sequence::stream(seed, 3))));
         let settings = Arc::new(design.settings);
-        let site = Arc::new(design.site);
+        let sites = Arc::new(Sites::new(design.site, design.other_sites));
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {
                 index,
                 settings: Arc::clone(&settings),
-                site: Arc::clone(&site),
+                sites: Arc::clone(&sites),
                 options: design.options.clone(),
                 routing: routing.clone(),
                 random: Box::new(Sequence::stream(seed, 1000 + u64::from(index.0))),
@@ -284,7 +287,7 @@ impl World {
     /// Connects a client to a shard.
     pub fn admit_to(&mut self, shard: ShardIndex, ip: IpAddr, client: Client) -> Id {
         let line = self.line;
-        let id = self.network().connect(shard, ip, line);
+        let id = self.network().connect((shard, client.listener), ip, line);
         self.clients.push(client);
         self.settle();
         id
