@@ -4,7 +4,8 @@
 //! Deadlines and tickets are the caller's, too: it names them with a [`Refusal`] and a [`Standing`].
 //!
 //! Imports run one way: `head`, `origins` and `proxy_protocol` stand alone; `asset`, `client_address` and `upgrade` read
-//! heads; `answer` writes what `asset` chose; `routes` decides what a request gets; `conversation` reads bytes and asks `routes`.
+//! heads; `answer` writes what `asset` chose; `routes` decides what a request gets; `conversation` reads bytes and asks
+//! `routes`.
 
 mod answer;
 mod asset;
@@ -21,5 +22,5 @@ pub use client_address::{ClientIpHeader, TrustedProxies};
 pub use conversation::{Conversation, Next, Read, Refusal};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use origins::Origins;
-pub use routes::{Routes, Site, Standing, Target};
+pub use routes::{Routes, Site, Sites, Standing, Target};
 pub use upgrade::{Upgrade, query_parameter};
