@@ -3,6 +3,7 @@
 use crate::Config;
 use crate::apps::Apps;
 use crate::control::{ControlPlane, Message, Totals};
+use crate::desk::{Desk, Doors};
 use crate::host::limits::ticketless_per_shard;
 use crate::site;
 use crossbeam_channel::bounded;
@@ -17,7 +18,8 @@ use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::shard::{Options, Plan, Reload};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
-    Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, listen, listen_again, mailbox,
+    DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel, listen, listen_again,
+    mailbox,
 };
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +46,9 @@ pub struct ServerHandle {
     totals: Arc<Mutex<Totals>>,
     shards: Vec<ShardThread>,
     control_thread: JoinHandle<()>,
+    desk: DeskSender,
+    desk_thread: JoinHandle<()>,
+    doors: Arc<Mutex<Doors>>,
     running: Running,
 }
 
@@ -147,6 +152,13 @@ impl Server {
             .name("control".to_owned())
             .spawn(move || plane.run())
             .map_err(StartError::Shard)?;
+        let (desk, at_desk) = desk_channel();
+        let doors = Arc::new(Mutex::new(Doors::new(config)));
+        let desk_of_all = Desk::new(at_desk, Arc::clone(&mailboxes), control.clone(), Arc::clone(&doors), start);
+        let desk_thread = std::thread::Builder::new()
+            .name("desk".to_owned())
+            .spawn(move || desk_of_all.run())
+            .map_err(StartError::Shard)?;
 
         let mut handle = ServerHandle {
             address,
@@ -156,6 +168,9 @@ impl Server {
             totals,
             shards: Vec::new(),
             control_thread,
+            desk,
+            desk_thread,
+            doors,
             running: Running {
                 settings: settings.clone(),
                 routes: routes.clone(),
@@ -181,6 +196,7 @@ impl Server {
                 inbox,
                 mailboxes: Arc::clone(&handle.mailboxes),
                 control: handle.control.clone(),
+                desk: handle.desk.clone(),
                 start,
             };
             match ShardThread::spawn(plan, surroundings, started.clone()) {
@@ -232,6 +248,7 @@ impl ServerHandle {
             settings: Arc::new(settings.clone()),
             site: Arc::new(site::site(config, routes.clone())),
         });
+        *self.doors.lock().unwrap_or_else(PoisonError::into_inner) = Doors::new(config);
         // First the control plane, which then knows every app that a shard asks for.
         self.control.send(Message::Apps(apps.limits.clone()));
         if self.mail_all(|| Mail::Reload(Arc::clone(&reload))) {
@@ -276,6 +293,11 @@ impl ServerHandle {
         let mut result = Ok(());
         for shard in self.shards {
             result = result.and(shard.join());
+        }
+        // The desk ends when nobody can ask it any more.
+        drop(self.desk);
+        if self.desk_thread.join().is_err() {
+            result = result.and(Err(io::Error::other("the desk panicked")));
         }
         self.control.send(Message::Stop);
         if self.control_thread.join().is_err() {

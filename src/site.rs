@@ -2,17 +2,21 @@
 
 use crate::Config;
 use crate::config::ClientIpHeader;
-use signal_fish_core::http::{self, Origins, Routes, Site, Target, TrustedProxies};
+use crate::desk;
+use signal_fish_core::http::{self, Access, Origins, Routes, Site, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
 /// What is at which path.
 pub(crate) fn routes() -> Routes<Protocol> {
-    Routes::new(vec![
+    let mut table = vec![
         ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
         ("/v2/health", Target::Health),
-        ("/healthz", Target::Health),
-        ("/readyz", Target::Ready),
-    ])
+        ("/healthz", Target::Desk(Access::Alive)),
+        ("/readyz", Target::Desk(Access::Public)),
+    ];
+    let metrics = desk::METRICS.iter();
+    table.extend(metrics.map(|(path, _)| (*path, Target::Desk(Access::Public))));
+    Routes::new(table)
 }
 
 /// What the listener serves.
