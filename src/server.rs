@@ -18,8 +18,8 @@ use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::shard::{Options, Plan, Reload};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
-    DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel, listen, listen_again,
-    mailbox,
+    DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel, listen,
+    listen_again, mailbox,
 };
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,7 +154,13 @@ impl Server {
             .map_err(StartError::Shard)?;
         let (desk, at_desk) = desk_channel();
         let doors = Arc::new(Mutex::new(Doors::new(config)));
-        let desk_of_all = Desk::new(at_desk, Arc::clone(&mailboxes), control.clone(), Arc::clone(&doors), start);
+        let desk_of_all = Desk::new(
+            at_desk,
+            Arc::clone(&mailboxes),
+            control.clone(),
+            Arc::clone(&doors),
+            start,
+        );
         let desk_thread = std::thread::Builder::new()
             .name("desk".to_owned())
             .spawn(move || desk_of_all.run())

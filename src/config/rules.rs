@@ -148,8 +148,8 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
             ));
         }
     }
-    let opens_metrics = security.metrics_auth_token.is_some()
-        || security.authorized_apps.iter().any(|app| app.app_secret.is_some());
+    let opens_metrics =
+        security.metrics_auth_token.is_some() || security.authorized_apps.iter().any(|app| app.app_secret.is_some());
     if security.require_metrics_auth && !opens_metrics {
         doubts.push(
             "security.require_metrics_auth is on, and there is neither security.metrics_auth_token nor an app with an \

@@ -3,9 +3,9 @@
 use crate::control::Message;
 use crate::metrics::{Collected, Denied, OfShard, Process};
 use crossbeam_channel::{Receiver, bounded};
+use signal_fish_core::ShardIndex;
 use signal_fish_core::admission;
 use signal_fish_core::shard::{Figures, Question, Reply, ToDesk};
-use signal_fish_core::ShardIndex;
 use signal_fish_runtime::{Mail, Mailbox, ToControl};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -94,7 +94,10 @@ impl Shards {
     fn put(&mut self, shard: usize, question: &Question) {
         let (number, question) = (self.number, question.clone());
         // A full mailbox is that of a shard that stands still.
-        if self.mailboxes[shard].try_send(Mail::Question { number, question }).is_ok() {
+        if self.mailboxes[shard]
+            .try_send(Mail::Question { number, question })
+            .is_ok()
+        {
             self.shards[shard].open = Some(number);
         }
     }

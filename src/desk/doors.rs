@@ -76,8 +76,17 @@ mod tests {
             assert!(door.opens_to(Some(shown)), "{shown}");
         }
         for shown in [
-            "", "Bearer", "Bearer ", "Bearer a-toke", "Bearer a-token ", "Bearer  a-token", "Basic a-token", "a-token",
-            "Bearer A-TOKEN", "Bearer app:", "Bearer :secret",
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer a-toke",
+            "Bearer a-token ",
+            "Bearer  a-token",
+            "Basic a-token",
+            "a-token",
+            "Bearer A-TOKEN",
+            "Bearer app:",
+            "Bearer :secret",
         ] {
             assert!(!door.opens_to(Some(shown)), "{shown}");
         }

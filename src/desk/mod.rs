@@ -153,7 +153,9 @@ impl Desk {
         for &(asker, wanted) in waiting {
             let answer = match wanted {
                 Wanted::Alive => paths::health(collected.is_well()),
-                Wanted::Json => paths::json(Arc::clone(json.get_or_insert_with(|| render(&collected, metrics::json)))),
+                Wanted::Json => paths::json(Arc::clone(
+                    json.get_or_insert_with(|| render(&collected, metrics::json)),
+                )),
                 Wanted::Prometheus => paths::prometheus(Arc::clone(
                     prometheus.get_or_insert_with(|| render(&collected, metrics::prometheus)),
                 )),

@@ -17,7 +17,10 @@ pub fn json(collected: &Collected) -> String {
     let mut root = Map::new();
     for (key, value) in [
         ("active_rooms", collected.sum(|shard| shard.report.gauges.rooms as u64)),
-        ("active_players", collected.sum(|shard| shard.report.gauges.players as u64)),
+        (
+            "active_players",
+            collected.sum(|shard| shard.report.gauges.players as u64),
+        ),
         (
             "total_rooms_created",
             collected.sum(|shard| shard.report.signal_fish.rooms_created),
@@ -97,8 +100,14 @@ fn latency_name(name: &str) -> String {
 
 /// Milliseconds; null where nothing was measured.
 fn percentiles(latency: &Latency) -> Value {
-    let ms = |time: Option<Duration>| time.map_or(Value::Null, |time| number(time.as_secs_f64() * 1000.0));
-    let mean = u32::try_from(latency.count()).ok().and_then(|count| latency.sum().checked_div(count));
+    // Whole microseconds, so that no digits follow that mean nothing.
+    let ms = |time: Option<Duration>| {
+        let micros = time.and_then(|time| u32::try_from(time.as_micros()).ok());
+        micros.map_or(Value::Null, |micros| number(f64::from(micros) / 1000.0))
+    };
+    let mean = u32::try_from(latency.count())
+        .ok()
+        .and_then(|count| latency.sum().checked_div(count));
     let mut row = Map::new();
     row.insert("count".to_owned(), latency.count().into());
     row.insert("mean_ms".to_owned(), ms(mean));
@@ -114,7 +123,11 @@ fn number(value: f64) -> Value {
     /// Up to here every whole number is an `f64`.
     const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && (0.0..WHOLE_MAX).contains(&value) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within the range")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole and within the range"
+        )]
         return Value::from(value as u64);
     }
     Number::from_f64(value).map_or(Value::Null, Value::Number)

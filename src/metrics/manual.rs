@@ -25,7 +25,11 @@ pub fn markdown() -> String {
         );
     }
     let bounds: Vec<_> = BUCKETS.iter().map(|bound| format!("{bound:?}")).collect();
-    let _ = write!(out, "\n## Buckets\n\nHistograms have these bounds: {}.\n", bounds.join(", "));
+    let _ = write!(
+        out,
+        "\n## Buckets\n\nHistograms have these bounds: {}.\n",
+        bounds.join(", ")
+    );
     out
 }
 

@@ -62,7 +62,13 @@ mod tests {
     fn a_process_has_memory_files_and_time() {
         let process = Process::read(Duration::from_secs(1));
         assert!(process.resident_bytes > Some(100_000), "{process:?}");
-        assert!(process.open_files >= Some(3) && process.open_files <= process.open_files_max, "{process:?}");
-        assert!(process.cpu > Duration::ZERO && process.started > Duration::from_secs(1_000_000_000), "{process:?}");
+        assert!(
+            process.open_files >= Some(3) && process.open_files <= process.open_files_max,
+            "{process:?}"
+        );
+        assert!(
+            process.cpu > Duration::ZERO && process.started > Duration::from_secs(1_000_000_000),
+            "{process:?}"
+        );
     }
 }

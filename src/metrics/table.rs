@@ -91,6 +91,9 @@ fn exact(count: u64) -> f64 {
 
 /// A counter that all shards count together.
 macro_rules! sum {
+    ($name:literal, $help:literal, $group:ident.$figure:ident) => {
+        sum!($name, $help, |shard| shard.report.$group.$figure)
+    };
     ($name:literal, $help:literal, |$shard:ident| $value:expr) => {
         Metric {
             name: concat!("signal_fish_", $name),
@@ -104,6 +107,9 @@ macro_rules! sum {
 
 /// What all shards hold together.
 macro_rules! held {
+    ($name:literal, $help:literal, $group:ident.$figure:ident) => {
+        held!($name, $help, |shard| shard.report.$group.$figure)
+    };
     ($name:literal, $help:literal, |$shard:ident| $value:expr) => {
         Metric {
             kind: Kind::Gauge,
@@ -130,6 +136,9 @@ macro_rules! admission {
 
 /// A counter of each shard.
 macro_rules! each {
+    ($name:literal, $help:literal, $group:ident.$figure:ident) => {
+        each!($name, $help, |shard| shard.report.$group.$figure)
+    };
     ($name:literal, $help:literal, |$shard:ident| $value:expr) => {
         Metric {
             name: concat!("signal_fish_shard_", $name),
@@ -146,6 +155,9 @@ macro_rules! each {
 
 /// What each shard holds.
 macro_rules! each_held {
+    ($name:literal, $help:literal, $group:ident.$figure:ident) => {
+        each_held!($name, $help, |shard| shard.report.$group.$figure)
+    };
     ($name:literal, $help:literal, |$shard:ident| $value:expr) => {
         Metric {
             kind: Kind::Gauge,
@@ -211,16 +223,16 @@ pub const METRICS: &[Metric] = &[
         source: Source::Server(|collected| Some(collected.uptime.as_secs_f64())),
     },
     // ----- connections
-    sum!("connections_total", "WebSocket connections opened.", |shard| {
-        shard.report.signal_fish.sessions_begun
-    }),
-    held!("connections_active", "WebSocket connections open now.", |shard| {
-        shard.report.gauges.sessions
-    }),
+    sum!(
+        "connections_total",
+        "WebSocket connections opened.",
+        signal_fish.sessions_begun
+    ),
+    held!("connections_active", "WebSocket connections open now.", gauges.sessions),
     sum!(
         "connections_disconnections_total",
         "WebSocket connections that ended.",
-        |shard| shard.report.signal_fish.sessions_ended
+        signal_fish.sessions_ended
     ),
     admission!(
         Counter,
@@ -257,47 +269,51 @@ pub const METRICS: &[Metric] = &[
     sum!(
         "slow_consumer_closes_total",
         "Clients disconnected with 1013 because they read too slowly.",
-        |shard| shard.report.counters.closed_slow
+        counters.closed_slow
     ),
-    sum!("silent_closes_total", "Clients disconnected for silence.", |shard| {
-        shard.report.counters.closed_silent
-    }),
+    sum!(
+        "silent_closes_total",
+        "Clients disconnected for silence.",
+        counters.closed_silent
+    ),
     sum!(
         "incomplete_message_closes_total",
         "Clients disconnected because a message was not complete in time.",
-        |shard| shard.report.counters.closed_incomplete
+        counters.closed_incomplete
     ),
     sum!(
         "invalid_message_closes_total",
         "Clients disconnected for too many invalid messages in a row.",
-        |shard| shard.report.signal_fish.closed_invalid
+        signal_fish.closed_invalid
     ),
     sum!(
         "unauthenticated_closes_total",
         "Clients disconnected because they did not authenticate in time.",
-        |shard| shard.report.signal_fish.closed_unauthenticated
+        signal_fish.closed_unauthenticated
     ),
-    sum!("senders_paused_total", "Times that a sender was not read because it caused too much.", |shard| {
-        shard.report.counters.senders_paused
-    }),
-    sum!("authentications_total", "Apps accepted.", |shard| {
-        shard.report.signal_fish.authentications
-    }),
-    sum!("authentications_failed_total", "Apps or SDKs refused.", |shard| {
-        shard.report.signal_fish.authentications_failed
-    }),
+    sum!(
+        "senders_paused_total",
+        "Times that a sender was not read because it caused too much.",
+        counters.senders_paused
+    ),
+    sum!("authentications_total", "Apps accepted.", signal_fish.authentications),
+    sum!(
+        "authentications_failed_total",
+        "Apps or SDKs refused.",
+        signal_fish.authentications_failed
+    ),
     // ----- rooms
-    sum!("rooms_created_total", "Rooms created.", |shard| {
-        shard.report.signal_fish.rooms_created
-    }),
+    sum!("rooms_created_total", "Rooms created.", signal_fish.rooms_created),
     sum!("rooms_joined_total", "Joins of rooms that existed.", |shard| {
         let counters = &shard.report.signal_fish;
         counters.players_joined.saturating_sub(counters.rooms_created)
     }),
-    sum!("rooms_deleted_total", "Rooms removed, for whatever reason.", |shard| {
-        shard.report.signal_fish.rooms_removed
-    }),
-    held!("rooms_active", "Rooms now.", |shard| shard.report.gauges.rooms),
+    sum!(
+        "rooms_deleted_total",
+        "Rooms removed, for whatever reason.",
+        signal_fish.rooms_removed
+    ),
+    held!("rooms_active", "Rooms now.", gauges.rooms),
     admission!(Gauge, "games_active", "Games, per app, with a room now.", |totals| {
         totals.games_active
     }),
@@ -313,69 +329,83 @@ pub const METRICS: &[Metric] = &[
         "Joins, creations and authentications refused by a rate limit.",
         |totals| totals.refusals.join_rate + totals.refusals.creation_rate + totals.refusals.authentication_rate
     ),
-    sum!("joins_failed_total", "Joins that failed.", |shard| {
-        shard.report.signal_fish.joins_failed
-    }),
-    sum!("cleanup_empty_rooms_total", "Rooms removed because they were empty for too long.", |shard| {
-        shard.report.signal_fish.rooms_removed_empty
-    }),
+    sum!("joins_failed_total", "Joins that failed.", signal_fish.joins_failed),
+    sum!(
+        "cleanup_empty_rooms_total",
+        "Rooms removed because they were empty for too long.",
+        signal_fish.rooms_removed_empty
+    ),
     sum!(
         "cleanup_inactive_rooms_total",
         "Rooms removed because nobody in them said anything for too long.",
-        |shard| shard.report.signal_fish.rooms_removed_inactive
+        signal_fish.rooms_removed_inactive
     ),
     // ----- players
-    sum!("players_joined_total", "Players who entered a room, returns not counted.", |shard| {
-        shard.report.signal_fish.players_joined
-    }),
-    sum!("players_left_total", "Players who left a room or dropped out of it.", |shard| {
-        shard.report.signal_fish.players_left
-    }),
-    held!("players_active", "Players in rooms now.", |shard| shard.report.gauges.players),
-    sum!("spectators_joined_total", "Spectators who came.", |shard| {
-        shard.report.signal_fish.spectators_joined
-    }),
-    sum!("spectators_left_total", "Spectators who went.", |shard| {
-        shard.report.signal_fish.spectators_left
-    }),
-    held!("spectators_active", "Spectators in rooms now.", |shard| {
-        shard.report.gauges.spectators
-    }),
-    sum!("games_started_total", "Games started.", |shard| {
-        shard.report.signal_fish.games_started
-    }),
-    sum!("authority_changes_total", "Authority taken, released or lost.", |shard| {
-        shard.report.signal_fish.authority_changes
-    }),
+    sum!(
+        "players_joined_total",
+        "Players who entered a room, returns not counted.",
+        signal_fish.players_joined
+    ),
+    sum!(
+        "players_left_total",
+        "Players who left a room or dropped out of it.",
+        signal_fish.players_left
+    ),
+    held!("players_active", "Players in rooms now.", gauges.players),
+    sum!(
+        "spectators_joined_total",
+        "Spectators who came.",
+        signal_fish.spectators_joined
+    ),
+    sum!(
+        "spectators_left_total",
+        "Spectators who went.",
+        signal_fish.spectators_left
+    ),
+    held!("spectators_active", "Spectators in rooms now.", gauges.spectators),
+    sum!("games_started_total", "Games started.", signal_fish.games_started),
+    sum!(
+        "authority_changes_total",
+        "Authority taken, released or lost.",
+        signal_fish.authority_changes
+    ),
     // ----- messages
-    sum!("game_data_messages_total", "Game data messages received and relayed.", |shard| {
-        shard.report.signal_fish.game_data_in
-    }),
+    sum!(
+        "game_data_messages_total",
+        "Game data messages received and relayed.",
+        signal_fish.game_data_in
+    ),
     sum!(
         "game_data_deliveries_total",
         "Game data messages delivered, one per recipient.",
-        |shard| shard.report.signal_fish.game_data_out
+        signal_fish.game_data_out
     ),
     sum!(
         "game_data_not_convertible_total",
         "MessagePack game data that has no JSON form for members that need one.",
-        |shard| shard.report.signal_fish.game_data_not_convertible
+        signal_fish.game_data_not_convertible
     ),
-    sum!("errors_validation_total", "Invalid messages, those over the size limit included.", |shard| {
-        shard.report.signal_fish.invalid_messages
-    }),
+    sum!(
+        "errors_validation_total",
+        "Invalid messages, those over the size limit included.",
+        signal_fish.invalid_messages
+    ),
     // ----- reconnection
     sum!(
         "reconnection_tokens_issued_total",
         "Reconnection tokens given to players.",
-        |shard| shard.report.signal_fish.tokens_issued
+        signal_fish.tokens_issued
     ),
-    held!("reconnection_sessions_active", "Dropped players who may return now.", |shard| {
-        shard.report.gauges.awaited
-    }),
-    sum!("reconnection_validation_failures_total", "Reconnects that failed.", |shard| {
-        shard.report.signal_fish.reconnections_failed
-    }),
+    held!(
+        "reconnection_sessions_active",
+        "Dropped players who may return now.",
+        gauges.awaited
+    ),
+    sum!(
+        "reconnection_validation_failures_total",
+        "Reconnects that failed.",
+        signal_fish.reconnections_failed
+    ),
     sum!(
         "reconnection_completions_total",
         "Players who returned, or took over their own connection.",
@@ -384,15 +414,19 @@ pub const METRICS: &[Metric] = &[
     sum!(
         "reconnection_events_buffered_total",
         "Broadcasts kept for players who may return.",
-        |shard| shard.report.signal_fish.events_recorded
+        signal_fish.events_recorded
     ),
-    sum!("cleanup_expired_players_total", "Dropped players who did not return in time.", |shard| {
-        shard.report.signal_fish.reconnections_expired
-    }),
+    sum!(
+        "cleanup_expired_players_total",
+        "Dropped players who did not return in time.",
+        signal_fish.reconnections_expired
+    ),
     // ----- the desk
-    sum!("desk_requests_total", "HTTP requests that the desk was asked to answer.", |shard| {
-        shard.report.counters.inquiries
-    }),
+    sum!(
+        "desk_requests_total",
+        "HTTP requests that the desk was asked to answer.",
+        counters.inquiries
+    ),
     sum!(
         "desk_requests_refused_total",
         "HTTP requests answered with 503 because the desk had too much to do, or did not answer.",
@@ -405,14 +439,19 @@ pub const METRICS: &[Metric] = &[
         counted: DESK,
         source: Source::By("door", |collected| {
             let denied = &collected.denied;
-            vec![("metrics".into(), exact(denied.metrics)), ("admin".into(), exact(denied.admin))]
+            vec![
+                ("metrics".into(), exact(denied.metrics)),
+                ("admin".into(), exact(denied.admin)),
+            ]
         }),
     },
     held!("streams_active", "Streams of metrics open now.", |shard| shard.streams),
-    sum!("streams_total", "Streams of metrics opened.", |shard| shard.report.counters.streams),
-    sum!("streams_unread_closes_total", "Streams closed because nobody read them.", |shard| {
-        shard.report.counters.closed_unread_streams
-    }),
+    sum!("streams_total", "Streams of metrics opened.", counters.streams),
+    sum!(
+        "streams_unread_closes_total",
+        "Streams closed because nobody read them.",
+        counters.closed_unread_streams
+    ),
     Metric {
         name: "signal_fish_control_up",
         help: "1 if the control plane answered in time, 0 if what admission counts is of an earlier time.",
@@ -421,18 +460,28 @@ pub const METRICS: &[Metric] = &[
         source: Source::Server(|collected| Some(f64::from(u8::from(collected.admission_is_fresh)))),
     },
     // ----- the process
-    system!(Gauge, "process_resident_memory_bytes", "Resident memory in bytes.", |collected| {
-        collected.process.resident_bytes.map(exact)
-    }),
-    system!(Gauge, "process_open_fds", "Open descriptors.", |collected| {
-        collected.process.open_files.map(exact)
-    }),
-    system!(Gauge, "process_max_fds", "Descriptors that the process may open.", |collected| {
-        collected.process.open_files_max.map(exact)
-    }),
-    system!(Counter, "process_cpu_seconds_total", "Seconds on CPUs, in the kernel and outside.", |collected| {
-        Some(collected.process.cpu.as_secs_f64())
-    }),
+    system!(
+        Gauge,
+        "process_resident_memory_bytes",
+        "Resident memory in bytes.",
+        |collected| collected.process.resident_bytes.map(exact)
+    ),
+    system!(Gauge, "process_open_fds", "Open descriptors.", |collected| collected
+        .process
+        .open_files
+        .map(exact)),
+    system!(
+        Gauge,
+        "process_max_fds",
+        "Descriptors that the process may open.",
+        |collected| collected.process.open_files_max.map(exact)
+    ),
+    system!(
+        Counter,
+        "process_cpu_seconds_total",
+        "Seconds on CPUs, in the kernel and outside.",
+        |collected| Some(collected.process.cpu.as_secs_f64())
+    ),
     system!(
         Gauge,
         "process_start_time_seconds",
@@ -440,51 +489,72 @@ pub const METRICS: &[Metric] = &[
         |collected| Some(collected.process.started.as_secs_f64())
     ),
     // ----- each shard
-    seen!("up", "1 if the shard answered in time, 0 if its figures are of an earlier time.", |shard| {
-        f64::from(u8::from(shard.is_fresh))
-    }),
-    seen!("figures_age_seconds", "Age of the figures of the shard.", |shard| {
-        shard.age.as_secs_f64()
-    }),
-    seen!("mailbox_depth", "Mail that the shard had not taken when it was asked.", |shard| {
-        exact(shard.mailbox_depth as u64)
-    }),
-    each_held!("connections", "Connections now, in whatever phase, HTTP included.", |shard| {
-        shard.report.connections
-    }),
-    each_held!("sessions", "WebSocket connections open now.", |shard| shard.report.gauges.sessions),
-    each_held!("rooms", "Rooms now.", |shard| shard.report.gauges.rooms),
-    each_held!("players", "Players in rooms now.", |shard| shard.report.gauges.players),
-    each_held!("spectators", "Spectators in rooms now.", |shard| shard.report.gauges.spectators),
+    seen!(
+        "up",
+        "1 if the shard answered in time, 0 if its figures are of an earlier time.",
+        |shard| f64::from(u8::from(shard.is_fresh))
+    ),
+    seen!("figures_age_seconds", "Age of the figures of the shard.", |shard| shard
+        .age
+        .as_secs_f64()),
+    seen!(
+        "mailbox_depth",
+        "Mail that the shard had not taken when it was asked.",
+        |shard| exact(shard.mailbox_depth as u64)
+    ),
+    each_held!(
+        "connections",
+        "Connections now, in whatever phase, HTTP included.",
+        |shard| shard.report.connections
+    ),
+    each_held!("sessions", "WebSocket connections open now.", gauges.sessions),
+    each_held!("rooms", "Rooms now.", gauges.rooms),
+    each_held!("players", "Players in rooms now.", gauges.players),
+    each_held!("spectators", "Spectators in rooms now.", gauges.spectators),
     each_held!("streams", "Streams of metrics open now.", |shard| shard.streams),
-    each_held!("outbox_bytes", "Bytes that wait to be sent.", |shard| shard.outbox_bytes),
-    each!("accepted_total", "Connections accepted from the listener.", |shard| {
-        shard.report.counters.accepted
-    }),
-    each!("messages_in_total", "Game data messages received and relayed.", |shard| {
-        shard.report.signal_fish.game_data_in
-    }),
-    each!("messages_out_total", "Messages to clients.", |shard| shard.report.counters.messages_out),
-    each!("bytes_out_total", "Bytes sent.", |shard| shard.report.counters.bytes_out),
-    each!("sends_total", "Calls of send.", |shard| shard.report.counters.sends),
-    each!("receives_total", "Calls of receive.", |shard| shard.report.counters.receives),
-    each!("slow_consumer_closes_total", "Clients disconnected because they read too slowly.", |shard| {
-        shard.report.counters.closed_slow
-    }),
-    each!("senders_paused_total", "Times that a sender was not read because it caused too much.", |shard| {
-        shard.report.counters.senders_paused
-    }),
-    each!("handoffs_in_total", "Connections taken over from other shards.", |shard| {
-        shard.report.counters.moves_in
-    }),
-    each!("handoffs_out_total", "Connections moved to other shards.", |shard| {
-        shard.report.counters.moves_out
-    }),
-    each!("handoffs_failed_total", "Connections closed with 1013 because they could not move.", |shard| {
-        shard.report.counters.moves_failed
-    }),
-    each!("asks_total", "Questions put to admission.", |shard| shard.report.counters.asks),
-    each!("turns_total", "Turns.", |shard| shard.report.counters.turns),
+    each_held!("outbox_bytes", "Bytes that wait to be sent.", |shard| shard
+        .outbox_bytes),
+    each!(
+        "accepted_total",
+        "Connections accepted from the listener.",
+        counters.accepted
+    ),
+    each!(
+        "messages_in_total",
+        "Game data messages received and relayed.",
+        signal_fish.game_data_in
+    ),
+    each!("messages_out_total", "Messages to clients.", counters.messages_out),
+    each!("bytes_out_total", "Bytes sent.", counters.bytes_out),
+    each!("sends_total", "Calls of send.", counters.sends),
+    each!("receives_total", "Calls of receive.", counters.receives),
+    each!(
+        "slow_consumer_closes_total",
+        "Clients disconnected because they read too slowly.",
+        counters.closed_slow
+    ),
+    each!(
+        "senders_paused_total",
+        "Times that a sender was not read because it caused too much.",
+        counters.senders_paused
+    ),
+    each!(
+        "handoffs_in_total",
+        "Connections taken over from other shards.",
+        counters.moves_in
+    ),
+    each!(
+        "handoffs_out_total",
+        "Connections moved to other shards.",
+        counters.moves_out
+    ),
+    each!(
+        "handoffs_failed_total",
+        "Connections closed with 1013 because they could not move.",
+        counters.moves_failed
+    ),
+    each!("asks_total", "Questions put to admission.", counters.asks),
+    each!("turns_total", "Turns.", counters.turns),
     Metric {
         name: "signal_fish_shard_busy_seconds_total",
         help: "Seconds spent in turns; its rate is the load of the shard, from 0 to 1.",
@@ -531,7 +601,10 @@ fn refusals(collected: &Collected) -> Vec<(Cow<'static, str>, f64)> {
         ("rooms_per_game", refusals.rooms_per_game),
         ("rooms_per_app", refusals.rooms_per_app),
         ("no_slot", by_shards(|shard| shard.report.counters.newcomers_refused)),
-        ("no_descriptor", by_shards(|shard| shard.report.counters.accepts_exhausted)),
+        (
+            "no_descriptor",
+            by_shards(|shard| shard.report.counters.accepts_exhausted),
+        ),
         ("bad_http", by_shards(|shard| shard.report.counters.heads_refused)),
     ]
     .into_iter()
@@ -556,12 +629,18 @@ mod tests {
         } in METRICS
         {
             assert!(names.insert(name), "{name} is there twice");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit()));
+            assert!(
+                name.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+            );
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
             assert_eq!(*kind == Kind::Histogram, matches!(source, Source::Latency(_)), "{name}");
             let of_shards = matches!(source, Source::Shard(_) | Source::Latency(_));
             assert_eq!(name.starts_with("signal_fish_shard_"), of_shards, "{name}");
-            assert!(help.ends_with('.') && !help.contains(['\\', '\n', '|']), "{name}: {help}");
+            assert!(
+                help.ends_with('.') && !help.contains(['\\', '\n', '|']),
+                "{name}: {help}"
+            );
         }
     }
 

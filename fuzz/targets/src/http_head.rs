@@ -2,8 +2,8 @@
 
 use crate::cuts;
 use signal_fish_core::http::{
-    Access, After, ClientIpHeader, Conversation, DeskAnswer, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes, Site,
-    Standing, Target, TrustedProxies, Upgrade,
+    Access, After, ClientIpHeader, Conversation, DeskAnswer, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes,
+    Site, Standing, Target, TrustedProxies, Upgrade,
 };
 use std::net::{IpAddr, Ipv4Addr};
 

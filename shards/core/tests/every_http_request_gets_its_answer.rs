@@ -249,11 +249,11 @@ fn the_client_behind_a_proxy_is_known_when_the_head_is_complete() {
 fn the_desk_is_told_what_was_asked_and_by_whom() {
     let line = "GET /metrics?a=b";
     let answer = answer(request(line, "Authorization: Bearer x\r\n"));
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain")));
     assert_eq!(
-        answer.body,
-        r#"GET /metrics Some("a=b") Some("Bearer x") 192.0.2.1"#
+        (answer.status, answer.header("content-type")),
+        (200, Some("text/plain"))
     );
+    assert_eq!(answer.body, r#"GET /metrics Some("a=b") Some("Bearer x") 192.0.2.1"#);
     assert_eq!(answer.header("x-desk"), Some("1"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
@@ -340,6 +340,10 @@ fn a_stream_has_no_length_and_ends_with_its_connection() {
         let text = String::from_utf8_lossy(&out);
         assert!(!text.contains("content-length"), "{text}");
         assert_eq!(text.contains("connection: close"), method == "GET", "{text}");
-        assert_eq!(conversation.answer(&stream, false, &mut out), After::KeepAlive, "nobody asks");
+        assert_eq!(
+            conversation.answer(&stream, false, &mut out),
+            After::KeepAlive,
+            "nobody asks"
+        );
     }
 }

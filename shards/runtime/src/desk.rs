@@ -60,7 +60,10 @@ mod tests {
     fn inquiry() -> ToDesk {
         ToDesk::Inquiry {
             shard: ShardIndex(0),
-            slot: Slot { index: 0, generation: 0 },
+            slot: Slot {
+                index: 0,
+                generation: 0,
+            },
             number: 1,
             inquiry: Box::new(Inquiry {
                 method: "GET".into(),

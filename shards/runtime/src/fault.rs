@@ -50,9 +50,7 @@ impl Stall {
     pub(crate) fn of(shard: u16) -> Self {
         Self {
             #[cfg(debug_assertions)]
-            file: std::env::var_os(STALL_VARIABLE)
-                .filter(|_| shard == 0)
-                .map(Into::into),
+            file: std::env::var_os(STALL_VARIABLE).filter(|_| shard == 0).map(Into::into),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What a listener serves, and what one request of it gets (D29, D35, D43).
 
 use super::answer::{self, Answer};
-use super::desk::Access;
 use super::client_address::TrustedProxies;
+use super::desk::Access;
 use super::head::Head;
 use super::origins::Origins;
 use super::upgrade::{self, Upgrade};

@@ -3,9 +3,9 @@
 use super::connection::Phase;
 use super::debts::Prices;
 use super::mail::{Post, Reload, Request};
+use super::meter::Meter;
 use super::options::Options;
 use super::refused::RefusedAddresses;
-use super::meter::Meter;
 use super::report::{Counters, Figures, Report};
 use super::slots::Slots;
 use super::wheel::Wheel;

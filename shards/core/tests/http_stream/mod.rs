@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use signal_fish_core::http::{
-    Access, After, Body, ClientIpHeader, Conversation, DeskAnswer, HEAD_BYTES_MAX, Inquiry, Next, Origins, Read, Refusal,
-    Routes, Site, Standing, Target, TrustedProxies, Upgrade,
+    Access, After, Body, ClientIpHeader, Conversation, DeskAnswer, HEAD_BYTES_MAX, Inquiry, Next, Origins, Read,
+    Refusal, Routes, Site, Standing, Target, TrustedProxies, Upgrade,
 };
 
 /// The protocol that `/v2/ws` speaks in these tests.
