@@ -1,13 +1,12 @@
 //! The table of paths, and who may use them.
 
-use crate::Config;
 use crate::config::ClientIpHeader;
-use crate::desk;
-use signal_fish_core::http::{self, Access, Origins, Routes, Site, Target, TrustedProxies};
+use crate::{Config, desk, pages};
+use signal_fish_core::http::{self, Access, Origins, Routes, Site, Sites, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
 /// What is at which path.
-pub(crate) fn routes() -> Routes<Protocol> {
+pub(crate) fn routes(config: &Config) -> Routes<Protocol> {
     let mut table = vec![
         ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
         ("/v2/health", Target::Health),
@@ -16,11 +15,19 @@ pub(crate) fn routes() -> Routes<Protocol> {
     ];
     let metrics = desk::METRICS.iter();
     table.extend(metrics.map(|(path, _)| (*path, Target::Desk(Access::Public))));
+    if config.http.pages {
+        table.extend(pages::table());
+    }
     Routes::new(table)
 }
 
-/// What the listener serves.
-pub(crate) fn site(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> {
+/// What the listeners serve, in the order of their indices.
+pub(crate) fn sites(config: &Config, routes: Routes<Protocol>) -> Sites<Protocol> {
+    Sites::new(main(config, routes), Vec::new())
+}
+
+/// What the main listener serves.
+fn main(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> {
     let header = match config.security.client_ip_header {
         ClientIpHeader::XForwardedFor => http::ClientIpHeader::XForwardedFor,
         ClientIpHeader::Forwarded => http::ClientIpHeader::Forwarded,

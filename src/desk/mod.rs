@@ -5,10 +5,10 @@
 //! the next collection, so however many ask, the shards are asked once at a time and not more often than [`PAUSE`] allows.
 
 mod collect;
-mod doors;
+mod locks;
 mod paths;
 
-pub(crate) use doors::Doors;
+pub(crate) use locks::Locks;
 pub(crate) use paths::METRICS;
 
 use crate::control::Message;
@@ -16,7 +16,7 @@ use crate::metrics::{self, Collected, Denied};
 use collect::Shards;
 use crossbeam_channel::RecvTimeoutError;
 use paths::Wanted;
-use signal_fish_core::http::{Body, DeskAnswer, Inquiry};
+use signal_fish_core::http::{DeskAnswer, Inquiry};
 use signal_fish_core::shard::{Question, ToDesk};
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{DeskReceiver, Fault, Mail, Mailbox, ToControl};
@@ -35,7 +35,7 @@ const BATCH_MAX: usize = 1024;
 pub(crate) struct Desk {
     from: DeskReceiver,
     shards: Shards,
-    doors: Arc<Mutex<Doors>>,
+    locks: Arc<Mutex<Locks>>,
     denied: Denied,
     /// When the last collection began.
     began: Option<Instant>,
@@ -57,13 +57,13 @@ impl Desk {
         from: DeskReceiver,
         mailboxes: Arc<[Mailbox]>,
         control: ToControl<Message>,
-        doors: Arc<Mutex<Doors>>,
+        locks: Arc<Mutex<Locks>>,
         start: Instant,
     ) -> Self {
         Self {
             from,
             shards: Shards::new(mailboxes, control, start),
-            doors,
+            locks,
             denied: Denied::default(),
             began: None,
             next_piece: None,
@@ -134,15 +134,15 @@ impl Desk {
     /// The answer, if it may not, or if it can be given at once.
     fn admit(&mut self, inquiry: &Inquiry) -> Result<Wanted, DeskAnswer> {
         let wanted = paths::find(&inquiry.path).ok_or_else(paths::not_found)?;
-        if wanted.is_of_metrics() && !self.doors().metrics.opens_to(inquiry.authorization.as_deref()) {
+        if wanted.is_of_metrics() && !self.locks().metrics.opens_to(inquiry.authorization.as_deref()) {
             self.denied.metrics += 1;
             return Err(paths::unauthorized());
         }
         Ok(wanted)
     }
 
-    fn doors(&self) -> std::sync::MutexGuard<'_, Doors> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locks(&self) -> std::sync::MutexGuard<'_, Locks> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serve_with_figures(&mut self, waiting: &[(Asker, Wanted)], piece_is_due: bool) {
@@ -185,9 +185,4 @@ impl Desk {
 
 fn render(collected: &Collected, write: impl Fn(&Collected) -> String) -> Arc<[u8]> {
     write(collected).into_bytes().into()
-}
-
-/// A body of text.
-fn text(body: &'static str) -> Body {
-    Body::Whole(body.as_bytes().into())
 }

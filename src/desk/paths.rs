@@ -1,6 +1,5 @@
 //! What is at the paths of the desk, and the answers that do not depend on figures (protocol 1).
 
-use super::text;
 use signal_fish_core::http::{Body, DeskAnswer};
 use std::sync::Arc;
 
@@ -65,6 +64,11 @@ fn answer(status: &'static str, content_type: &'static str, headers: &'static st
         headers,
         body,
     }
+}
+
+/// A body of text.
+fn text(body: &'static str) -> Body {
+    Body::Whole(body.as_bytes().into())
 }
 
 /// `/healthz` and `/readyz`.

@@ -12,4 +12,4 @@ pub use json::json;
 pub use manual::markdown;
 pub use process::Process;
 pub use prometheus::prometheus;
-pub use table::{BUCKETS, Kind, METRICS, Metric, Source};
+pub use table::{BUCKETS, Kind, Labelled, METRICS, Metric, Source};

@@ -39,12 +39,15 @@ pub enum Source {
     /// Always 1; the text stands in this label.
     Info(&'static str, &'static str),
     /// One value for each value of this label.
-    By(&'static str, fn(&Collected) -> Vec<(Cow<'static, str>, f64)>),
+    By(&'static str, fn(&Collected) -> Vec<Labelled>),
     /// One value for each shard, with the label `shard`; nothing of a shard of which it is not known.
     Shard(fn(&OfShard) -> Option<f64>),
     /// One histogram for each shard, with the label `shard`.
     Latency(fn(&Figures) -> &Latency),
 }
+
+/// A value and what its label says.
+pub type Labelled = (Cow<'static, str>, f64);
 
 /// Upper bounds of the buckets of every histogram.
 pub const BUCKETS: [Duration; 16] = [
@@ -575,7 +578,7 @@ pub const METRICS: &[Metric] = &[
     ),
 ];
 
-fn closes(collected: &Collected) -> Vec<(Cow<'static, str>, f64)> {
+fn closes(collected: &Collected) -> Vec<Labelled> {
     signal_fish_core::effects::Closes::CODES
         .into_iter()
         .map(|code| {
@@ -585,7 +588,7 @@ fn closes(collected: &Collected) -> Vec<(Cow<'static, str>, f64)> {
         .collect()
 }
 
-fn refusals(collected: &Collected) -> Vec<(Cow<'static, str>, f64)> {
+fn refusals(collected: &Collected) -> Vec<Labelled> {
     let refusals = &collected.admission.refusals;
     let by_shards = |figure: fn(&Figures) -> u64| collected.sum(figure);
     [

@@ -1,11 +1,13 @@
 //! What a listener serves, and what one request of it gets (D29, D35, D43).
 
 use super::answer::{self, Answer};
+use super::asset::Asset;
 use super::client_address::TrustedProxies;
 use super::desk::Access;
 use super::head::Head;
 use super::origins::Origins;
 use super::upgrade::{self, Upgrade};
+use crate::slot::ListenerIndex;
 use std::net::IpAddr;
 
 /// What one listener serves. All shards share it. `P` names a protocol.
@@ -19,6 +21,36 @@ pub struct Site<P> {
     pub trusted_proxies: TrustedProxies,
 }
 
+/// What the listeners serve, one [`Site`] each.
+#[derive(Debug, Clone)]
+pub struct Sites<P> {
+    main: Site<P>,
+    others: Vec<Site<P>>,
+}
+
+impl<P> Sites<P> {
+    /// The main listener's site, then those of the others in the order of their indices. There are at most 256 in all.
+    #[must_use]
+    pub fn new(main: Site<P>, others: Vec<Site<P>>) -> Self {
+        Self { main, others }
+    }
+
+    /// What a listener serves.
+    #[must_use]
+    pub fn of(&self, listener: ListenerIndex) -> &Site<P> {
+        match usize::from(listener.0).checked_sub(1) {
+            None => &self.main,
+            // There is a site for every listener.
+            Some(at) => self.others.get(at).unwrap_or(&self.main),
+        }
+    }
+
+    /// Every listener.
+    pub fn listeners(&self) -> impl Iterator<Item = ListenerIndex> + use<P> {
+        (0..=u8::MAX).map(ListenerIndex).take(1 + self.others.len())
+    }
+}
+
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<P> {
@@ -30,6 +62,8 @@ pub enum Target<P> {
     Ready,
     /// What the shard cannot answer by itself: the request goes to the desk, and the connection waits.
     Desk(Access),
+    /// A page, or a part of one.
+    Asset(&'static Asset),
 }
 
 /// What one request gets.
@@ -76,8 +110,13 @@ impl<P> Routes<P> {
             .map(|(_, target)| target)
     }
 
+    /// The paths that a client is told of: all but the parts of pages.
     fn paths(&self) -> Vec<&'static str> {
-        self.0.iter().map(|(path, _)| *path).collect()
+        self.0
+            .iter()
+            .filter(|(_, target)| !matches!(target, Target::Asset(asset) if !asset.is_listed))
+            .map(|(path, _)| *path)
+            .collect()
     }
 }
 
@@ -115,6 +154,7 @@ impl<P: Copy> Site<P> {
                 }
                 answer::bad_request("Requests for this path have no body.")
             }
+            Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
             Err(answer) => answer,
         })

@@ -107,6 +107,7 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const NOW: Duration = Duration::ZERO;
 
     #[test]
     fn what_was_recorded_is_found_again() {
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn a_message_is_relayed_when_its_last_send_is_done() {
         let mut meter = Meter::default();
-        meter.turn_ended(0 * MS, 1 * MS, 2, false);
+        meter.turn_ended(NOW, MS, 2, false);
         meter.turn_ended(5 * MS, 6 * MS, 1, false);
         assert_eq!(meter.relays.count(), 0);
         meter.turn_ended(9 * MS, 20 * MS, 0, true);

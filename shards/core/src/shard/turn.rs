@@ -19,6 +19,8 @@ pub(super) const FRAMES_PER_TURN_MAX: u32 = 32;
 pub(super) const BYTES_PER_TURN_MAX: usize = 64 * 1024;
 /// HTTP requests of one connection answered in a turn.
 pub(super) const REQUESTS_PER_TURN_MAX: u32 = 8;
+/// Bytes of HTTP answers that one connection has not taken when its next request waits.
+pub(super) const UNREAD_ANSWERS_MAX: usize = 16 * 1024;
 /// Outboxes sent in a turn.
 const SENDS_PER_TURN_MAX: usize = 1024;
 /// Places of connections that a drain goes through in a turn.
@@ -100,7 +102,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         while let Some(event) = self.sockets.next_event() {
             any = true;
             match event {
-                Event::Newcomers => self.newcomers = true,
+                Event::Newcomers(listener) => self.somebody_waits(listener),
                 Event::Ready(slot, ready) => {
                     let Some(connection) = self.slots.get_mut(slot) else {
                         continue;
@@ -166,7 +168,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             || !self.due.is_empty()
             || self.effects.outboxes.has_fresh()
             || self.drained.is_some()
-            || (self.newcomers && self.may_accept());
+            || (!self.newcomers.is_empty() && self.may_accept());
         if more {
             return Next::Now;
         }

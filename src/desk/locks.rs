@@ -4,23 +4,23 @@ use crate::Config;
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
-/// The doors of the desk.
+/// The locks of the desk.
 #[derive(Debug)]
-pub(crate) struct Doors {
+pub(crate) struct Locks {
     /// To the metrics.
-    pub(super) metrics: Door,
+    pub(super) metrics: Lock,
 }
 
-/// What has to be shown at one door.
+/// What has to be shown to one of them.
 #[derive(Clone)]
-pub(super) enum Door {
+pub(super) enum Lock {
     /// Nothing.
     Open,
     /// One of these tokens, as `Authorization: Bearer TOKEN`. None opens it if there is none.
     Locked(Vec<String>),
 }
 
-impl Doors {
+impl Locks {
     pub(crate) fn new(config: &Config) -> Self {
         let security = &config.security;
         let metrics = if security.require_metrics_auth {
@@ -28,16 +28,16 @@ impl Doors {
                 let secret = app.app_secret.as_ref()?;
                 Some(format!("{}:{secret}", app.app_id))
             });
-            Door::Locked(of_apps.chain((*security.metrics_auth_token).clone()).collect())
+            Lock::Locked(of_apps.chain((*security.metrics_auth_token).clone()).collect())
         } else {
-            Door::Open
+            Lock::Open
         };
         Self { metrics }
     }
 }
 
-impl Door {
-    /// Whether this header opens the door. How long that takes tells nothing about a token but its length.
+impl Lock {
+    /// Whether this header opens it. How long that takes tells nothing about a token but its length.
     pub(super) fn opens_to(&self, authorization: Option<&str>) -> bool {
         let Self::Locked(tokens) = self else { return true };
         let Some(shown) = authorization.and_then(bearer) else {
@@ -51,7 +51,7 @@ impl Door {
 }
 
 /// Tokens are never shown.
-impl fmt::Debug for Door {
+impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Open => "Open",
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn only_the_whole_token_opens_a_door() {
-        let door = Door::Locked(vec!["app:secret".to_owned(), "a-token".to_owned()]);
+        let lock = Lock::Locked(vec!["app:secret".to_owned(), "a-token".to_owned()]);
         for shown in ["Bearer app:secret", "Bearer a-token", "bearer a-token"] {
-            assert!(door.opens_to(Some(shown)), "{shown}");
+            assert!(lock.opens_to(Some(shown)), "{shown}");
         }
         for shown in [
             "",
@@ -88,10 +88,10 @@ mod tests {
             "Bearer app:",
             "Bearer :secret",
         ] {
-            assert!(!door.opens_to(Some(shown)), "{shown}");
+            assert!(!lock.opens_to(Some(shown)), "{shown}");
         }
-        assert!(!door.opens_to(None) && !Door::Locked(Vec::new()).opens_to(Some("Bearer ")));
-        assert!(Door::Open.opens_to(None));
-        assert_eq!(format!("{door:?}"), "Locked");
+        assert!(!lock.opens_to(None) && !Lock::Locked(Vec::new()).opens_to(Some("Bearer ")));
+        assert!(Lock::Open.opens_to(None));
+        assert_eq!(format!("{lock:?}"), "Locked");
     }
 }
