@@ -1,9 +1,10 @@
 //! What leaves a shard for others, and what arrives for it.
 
 use crate::control::ToControl;
+use crate::desk::DeskSender;
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use signal_fish_core::ShardIndex;
-use signal_fish_core::shard::{Post, Request};
+use signal_fish_core::shard::{Post, Request, ToDesk};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub(crate) struct ShardPost<M> {
     /// The mailboxes of all shards.
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) control: ToControl<M>,
+    pub(crate) desk: DeskSender,
     /// Requests were made in this turn.
     pub(crate) requested: bool,
 }
@@ -37,6 +39,10 @@ impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
     fn request(&mut self, request: Request) {
         self.control.push(request.into());
         self.requested = true;
+    }
+
+    fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk> {
+        self.desk.send(message)
     }
 
     fn turn_ends(&mut self) {

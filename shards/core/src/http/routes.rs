@@ -3,6 +3,7 @@
 use super::answer::{self, Answer};
 use super::asset::Asset;
 use super::client_address::TrustedProxies;
+use super::desk::Access;
 use super::head::Head;
 use super::origins::Origins;
 use super::upgrade::{self, Upgrade};
@@ -57,13 +58,26 @@ pub enum Target<P> {
     WebSocket(P),
     /// Whether the server runs: 200 for as long as it does.
     Health,
-    /// Whether newcomers are welcome: 503 while the server drains.
+    /// Whether newcomers are welcome, as far as one shard knows: 503 while the server drains.
     Ready,
+    /// What the shard cannot answer by itself: the request goes to the desk, and the connection waits.
+    Desk(Access),
     /// A page, or a part of one.
     Asset(&'static Asset),
 }
 
-/// One table: path → what is there. A path matches as a whole, byte by byte.
+/// What one request gets.
+pub(super) enum Served<P> {
+    /// The connection speaks a protocol from now on.
+    Upgrade(Upgrade<P>),
+    /// This answer.
+    Answer(Answer),
+    /// The answer of the desk.
+    Desk,
+}
+
+/// One table: path → what is there. A path matches as a whole, byte by byte; one that ends with `/*` stands for everything
+/// below it.
 #[derive(Debug, Clone)]
 pub struct Routes<P>(Vec<(&'static str, Target<P>)>);
 
@@ -89,7 +103,10 @@ impl<P> Routes<P> {
     pub fn find(&self, path: &str) -> Option<&Target<P>> {
         self.0
             .iter()
-            .find(|(known, _)| *known == path)
+            .find(|(known, _)| match known.strip_suffix('*') {
+                Some(above) => path.len() > above.len() && path.starts_with(above),
+                None => *known == path,
+            })
             .map(|(_, target)| target)
     }
 
@@ -104,31 +121,39 @@ impl<P> Routes<P> {
 }
 
 impl<P: Copy> Site<P> {
-    /// What a request gets: an upgrade, or an answer.
-    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Upgrade<P>, Answer> {
+    /// What a request gets.
+    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Served<P> {
         let target = self.target(head);
         if let Ok(Target::WebSocket(protocol)) = target {
             if standing.draining {
-                return Err(answer::draining());
+                return Served::Answer(answer::draining());
             }
             match upgrade::check(head, &self.origins) {
                 Ok(answer) => {
-                    return Ok(Upgrade {
+                    return Served::Upgrade(Upgrade {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
                         query: head.query.map(Box::from),
                         answer,
                     });
                 }
-                Err(refusal) if standing.ticket => return Err(refusal),
+                Err(refusal) if standing.ticket => return Served::Answer(refusal),
                 Err(_) => {}
             }
         }
         if !standing.ticket {
-            return Err(answer::too_many_connections());
+            return Served::Answer(answer::too_many_connections());
         }
-        Err(match target {
-            Ok(Target::Ready) if standing.draining => answer::draining(),
+        Served::Answer(match target {
+            Ok(Target::Ready | Target::Desk(Access::Public | Access::Private)) if standing.draining => {
+                answer::draining()
+            }
+            Ok(Target::Desk(_)) if !standing.draining => {
+                if !head.has_body {
+                    return Served::Desk;
+                }
+                answer::bad_request("Requests for this path have no body.")
+            }
             Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
             Err(answer) => answer,
@@ -137,18 +162,31 @@ impl<P: Copy> Site<P> {
 
     /// What the request asks for, if it asks with the right method.
     fn target(&self, head: &Head<'_>) -> Result<Target<P>, Answer> {
+        let target = self.routes.find(head.path);
+        if let Some(Target::Desk(Access::Private)) = target {
+            // The desk knows the methods, and no page of another origin is told any.
+            return Ok(Target::Desk(Access::Private));
+        }
         match head.method {
             "CONNECT" => return Err(answer::no_proxy()),
             "OPTIONS" if head.has("access-control-request-method") => return Err(answer::preflight()),
             "OPTIONS" if head.path == "*" => return Err(answer::options()),
             _ => {}
         }
-        let Some(&target) = self.routes.find(head.path) else {
+        let Some(&target) = target else {
             return Err(answer::not_found(&self.routes.paths()));
         };
         match head.method {
             "GET" | "HEAD" => Ok(target),
             _ => Err(answer::method_not_allowed()),
+        }
+    }
+
+    /// Header lines that tell a browser which pages may read the answer to this request.
+    pub(super) fn headers_for(&self, head: &Head<'_>) -> String {
+        match self.routes.find(head.path) {
+            Some(Target::Desk(Access::Private)) => String::new(),
+            _ => self.origins.headers_for(head.sole("origin")),
         }
     }
 }
@@ -165,5 +203,17 @@ mod tests {
             assert_eq!(routes.find(other), None, "{other}");
         }
         assert_eq!(routes.paths(), ["/v2/ws", "/healthz"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_everything_below() {
+        let below: Target<u8> = Target::Desk(Access::Private);
+        let routes = Routes::new(vec![("/admin/*", below)]);
+        for path in ["/admin/a", "/admin/a/b", "/admin//"] {
+            assert_eq!(routes.find(path), Some(&below), "{path}");
+        }
+        for path in ["/admin", "/admin/", "/Admin/a", "/", "*"] {
+            assert_eq!(routes.find(path), None, "{path}");
+        }
     }
 }

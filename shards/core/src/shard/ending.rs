@@ -31,6 +31,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.with_protocols(slot, |protocols, cx| protocols.left(protocol, cx));
     }
 
+    /// The same when the peer ended without a close frame.
+    pub(super) fn leave_without_a_word(&mut self, slot: Slot, protocol: Protocol) {
+        self.effects.closes.count(1006);
+        self.leave(slot, protocol);
+    }
+
     /// Closes an open connection: a close frame goes behind what is in its outbox. Its session has ended already.
     pub(super) fn close(&mut self, slot: Slot, code: u16, reason: &str) {
         self.effects.close(slot, code, reason);
@@ -53,7 +59,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
-        if !matches!(connection.phase, Phase::Head(_) | Phase::Open(_)) {
+        if !matches!(connection.phase, Phase::Head(_) | Phase::Open(_) | Phase::Stream(_)) {
             return;
         }
         connection.phase = Phase::Closing(Linger {
@@ -153,6 +159,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match self.slots.get(slot).map(|connection| &connection.phase) {
                 Some(Phase::Open(_)) => self.close_for_drain(slot),
                 Some(Phase::Head(_)) => self.drain_head(slot),
+                Some(Phase::Stream(_)) => self.begin_closing(slot, false),
                 _ => {}
             }
         }
@@ -186,7 +193,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match mail {
                 Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
-                Mail::Reload(_) | Mail::Drain => {}
+                Mail::Answer { .. } | Mail::Piece(_) | Mail::Question { .. } | Mail::Reload(_) | Mail::Drain => {}
             }
         }
         self.flush(usize::MAX);

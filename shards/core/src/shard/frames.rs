@@ -79,11 +79,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 // It may still read the answers to what it sent.
                 Received::Ended if connection.has_unread() => return,
                 Received::Ended => {
-                    self.leave(slot, protocol);
+                    self.leave_without_a_word(slot, protocol);
                     self.begin_closing(slot, true);
                 }
                 Received::Lost => {
-                    self.leave(slot, protocol);
+                    self.leave_without_a_word(slot, protocol);
                     self.release(slot);
                 }
             }
@@ -128,12 +128,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             }
             (Received::Nothing, Some(connection)) if !connection.ended => connection.readable = false,
             (Received::Ended, _) => {
-                self.leave(slot, protocol);
+                self.leave_without_a_word(slot, protocol);
                 self.begin_closing(slot, true);
             }
             // An end that was told and cannot be read is the end all the same: its output may be lost alone.
             (Received::Lost | Received::Nothing, Some(_)) => {
-                self.leave(slot, protocol);
+                self.leave_without_a_word(slot, protocol);
                 self.release(slot);
             }
             (_, None) => {}
@@ -250,6 +250,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Event::Close(code) => {
                 self.leave(slot, protocol);
                 if self.effects.outboxes.shut(slot) {
+                    self.effects.closes.count(1000);
                     self.effects
                         .outboxes
                         .append_with(slot, |out| write_close(code, "", out));

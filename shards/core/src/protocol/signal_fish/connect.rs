@@ -53,6 +53,7 @@ impl SignalFish {
                 .then(|| cx.now.monotonic.saturating_add(self.settings.auth_timeout)),
         };
         self.sessions.insert(cx.slot, session);
+        self.counters.sessions_begun += 1;
     }
 
     /// The connection is about to be closed by the shard: its client is told why. There may be no session.
@@ -72,6 +73,7 @@ impl SignalFish {
         let Some(session) = self.sessions.end(cx.slot) else {
             return;
         };
+        self.counters.sessions_ended += 1;
         match session.membership {
             Membership::None => {}
             Membership::Player(room) => self.player_dropped(cx, room, session.player_id),
@@ -91,6 +93,7 @@ impl SignalFish {
         let slots: Vec<_> = self.sessions.slots().collect();
         for slot in slots {
             if let Some(session) = self.sessions.end(slot) {
+                self.counters.sessions_ended += 1;
                 session.abandon(|notice| fx.notify(notice));
             }
         }
