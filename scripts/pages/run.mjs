@@ -1,16 +1,17 @@
 // Opens every page in both colour schemes, and fails if one of them does not do what it should.
 //
-// node run.mjs http://ADDRESS ADMIN_TOKEN [FOLDER_FOR_SCREENSHOTS]
+// node run.mjs SERVER SERVER_WHOSE_METRICS_NEED_A_TOKEN [FOLDER_FOR_SCREENSHOTS]
 
 import assert from "node:assert/strict";
 import { Browser, accessibilityFaults, press, shows } from "./drive.mjs";
+import { unlock, watch } from "./dashboard.mjs";
 import { end, play } from "./playground.mjs";
 
 /** Most bytes of a page with everything that it loads, in gzip. */
 const PAGE_BYTES_MAX = 32 * 1024;
 
-const [server, adminToken, folder] = process.argv.slice(2);
-const browser = await Browser.start(server);
+const [server, guarded, folder] = process.argv.slice(2);
+const browser = await Browser.start(server, guarded);
 const inaccessible = [];
 
 async function look(page, name) {
@@ -46,7 +47,12 @@ for (const scheme of ["dark", "light"]) {
   await end(players);
   await look(players.bob, `playground-entrance-${scheme}`);
   await window.close();
+
+  const desk = await browser.window(scheme);
+  await look(await watch(desk, server), `dashboard-${scheme}`);
+  await desk.close();
 }
+await unlock(await browser.window("dark"), guarded, process.env.METRICS_TOKEN);
 await browser.stop();
 
 for (const [page, files] of browser.bytes) {
