@@ -5,6 +5,7 @@ use super::key::Kind::{Integer, Text};
 use super::key::key;
 use super::section::section;
 use super::sections::logging::Logging;
+use super::sections::matchbox::Matchbox;
 use super::sections::protocol::Protocol;
 use super::sections::rate_limit::RateLimit;
 use super::sections::relay_types::RelayTypes;
@@ -35,5 +36,6 @@ section! {
         pub security: Security;
         pub websocket: WebSocket;
         pub relay_types: RelayTypes;
+        pub matchbox: Matchbox;
     }
 }

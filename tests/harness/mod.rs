@@ -11,6 +11,7 @@ pub mod client;
 pub mod raw;
 pub mod run;
 pub mod server;
+pub mod table;
 
 pub use client::{Client, Incoming};
 pub use raw::Raw;

@@ -247,12 +247,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 return self.settle();
             }
             Event::Pong => return,
-            Event::Close(code) => {
+            Event::Close(said) => {
                 self.leave(slot, protocol);
                 if self.effects.outboxes.shut(slot) {
+                    let (code, reason) = said.unzip();
                     self.effects
                         .outboxes
-                        .append_with(slot, |out| write_close(code, "", out));
+                        .append_with(slot, |out| write_close(code, reason.unwrap_or_default(), out));
                 }
                 return self.begin_closing(slot, true);
             }

@@ -259,6 +259,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Upgrade {
             protocol,
             client,
+            room,
             query,
             answer,
         } = upgrade;
@@ -288,7 +289,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening { client, query };
+        let opening = Opening { client, room, query };
         match self.protocols.home(protocol, &opening) {
             Some(home) if home != self.index => {
                 let stage = Stage::Opening(protocol, opening);
