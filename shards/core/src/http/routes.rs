@@ -1,6 +1,7 @@
 //! What a listener serves, and what one request of it gets (D29, D35, D43).
 
 use super::answer::{self, Answer};
+use super::asset::Asset;
 use super::client_address::TrustedProxies;
 use super::head::Head;
 use super::origins::Origins;
@@ -60,6 +61,8 @@ pub enum Target<P> {
     Text(&'static str),
     /// Whether newcomers are welcome: 503 while the server drains.
     Ready,
+    /// A page, or a part of one.
+    Asset(&'static Asset),
 }
 
 /// One table: path → what is there. A path matches as a whole, byte by byte.
@@ -106,9 +109,15 @@ impl<P> Routes<P> {
             .map(|(_, target)| target)
     }
 
+    /// The paths that a client is told of: all but the parts of pages.
     fn paths(&self) -> Vec<&'static str> {
         let rooms = self.rooms.iter().map(|_| "/{room}");
-        self.table.iter().map(|(path, _)| *path).chain(rooms).collect()
+        self.table
+            .iter()
+            .filter(|(_, target)| !matches!(target, Target::Asset(asset) if !asset.is_listed))
+            .map(|(path, _)| *path)
+            .chain(rooms)
+            .collect()
     }
 }
 
@@ -140,6 +149,7 @@ impl<P: Copy> Site<P> {
         Err(match target {
             Ok(Target::Ready) if standing.draining => answer::draining(),
             Ok(Target::Text(text)) => answer::text(text),
+            Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
             Err(answer) => answer,
         })
