@@ -1,5 +1,7 @@
 //! What names a connection on its shard, and a shard in its process.
 
+use std::fmt;
+
 /// One connection on one shard.
 ///
 /// A slot that was given up is never named again: its generation moves on.
@@ -12,5 +14,11 @@ pub struct Slot {
 }
 
 /// A shard, counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardIndex(pub u16);
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
