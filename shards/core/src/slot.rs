@@ -1,4 +1,4 @@
-//! What names a connection on its shard, and a shard in its process.
+//! What names a connection on its shard, a shard in its process, and a listener.
 
 use std::fmt;
 
@@ -22,3 +22,7 @@ impl fmt::Display for Slot {
         write!(f, "{}.{}", self.index, self.generation)
     }
 }
+
+/// A listener of a shard: its place in the list of [`Sites`](crate::http::Sites). 0 is the main one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ListenerIndex(pub u8);

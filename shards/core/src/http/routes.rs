@@ -5,6 +5,7 @@ use super::client_address::TrustedProxies;
 use super::head::Head;
 use super::origins::Origins;
 use super::upgrade::{self, Upgrade};
+use crate::slot::ListenerIndex;
 use std::net::IpAddr;
 
 /// What one listener serves. All shards share it. `P` names a protocol.
@@ -16,6 +17,36 @@ pub struct Site<P> {
     pub origins: Origins,
     /// Peers that are believed about their clients.
     pub trusted_proxies: TrustedProxies,
+}
+
+/// What the listeners serve, one [`Site`] each.
+#[derive(Debug, Clone)]
+pub struct Sites<P> {
+    main: Site<P>,
+    others: Vec<Site<P>>,
+}
+
+impl<P> Sites<P> {
+    /// The main listener's site, then those of the others in the order of their indices. There are at most 256 in all.
+    #[must_use]
+    pub fn new(main: Site<P>, others: Vec<Site<P>>) -> Self {
+        Self { main, others }
+    }
+
+    /// What a listener serves.
+    #[must_use]
+    pub fn of(&self, listener: ListenerIndex) -> &Site<P> {
+        match usize::from(listener.0).checked_sub(1) {
+            None => &self.main,
+            // There is a site for every listener.
+            Some(at) => self.others.get(at).unwrap_or(&self.main),
+        }
+    }
+
+    /// Every listener.
+    pub fn listeners(&self) -> impl Iterator<Item = ListenerIndex> + use<P> {
+        (0..=u8::MAX).map(ListenerIndex).take(1 + self.others.len())
+    }
 }
 
 /// What is at a path.
