@@ -5,7 +5,7 @@ use super::mail::Post;
 use super::moving::Stage;
 use super::newcomers::LAST_HEADS;
 use super::state::Shard;
-use super::turn::REQUESTS_PER_TURN_MAX;
+use super::turn::{REQUESTS_PER_TURN_MAX, UNREAD_ANSWERS_MAX};
 use crate::admission::{Notice, Refusal, Ticket};
 use crate::entry::Denied;
 use crate::http::{self, Next, Read, Upgrade};
@@ -29,6 +29,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 Read::Introduced(client) => self.introduce(slot, client),
                 // Its answer waits for the verdict, which runs the connection again.
                 Read::Complete if asked => return,
+                // Whoever asks for pages and does not read them gets no more of them. The flush runs the connection again.
+                Read::Complete if self.effects.outboxes.unsent(slot).len() >= UNREAD_ANSWERS_MAX => return,
                 Read::Complete if requests == 0 => return self.run_soon(slot),
                 Read::Complete => {
                     requests -= 1;
