@@ -14,6 +14,7 @@
 mod by_slot;
 mod echo;
 mod event;
+pub(crate) mod journal;
 pub mod matchbox;
 pub mod signal_fish;
 
@@ -25,6 +26,7 @@ use crate::effects::{Cx, Effects};
 use crate::entry::Routing;
 use crate::slot::{ShardIndex, Slot};
 use echo::Echo;
+use journal::Line;
 use matchbox::Matchbox;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -125,6 +127,22 @@ impl Protocols {
         }
     }
 
+    /// What a line of the log tells about a connection.
+    pub(crate) fn line(&self, protocol: Protocol, shard: ShardIndex, slot: Slot) -> Line<'_> {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.line(slot),
+            Protocol::Echo | Protocol::Matchbox => Line {
+                shard,
+                slot: Some(slot),
+                player: match protocol {
+                    Protocol::Matchbox => self.matchbox.peer_id(slot),
+                    _ => None,
+                },
+                ..Line::default()
+            },
+        }
+    }
+
     /// The connection ended without the protocol's doing.
     pub fn left(&mut self, protocol: Protocol, cx: &mut Cx<'_>) {
         match protocol {
@@ -210,6 +228,13 @@ impl Session {
     pub fn protocol(&self) -> Protocol {
         match self {
             Self::SignalFish(_) => Protocol::SignalFish,
+        }
+    }
+
+    /// Adds to a line of the log what the session knows on its way.
+    pub(crate) fn add_to<'a>(&self, line: Line<'a>) -> Line<'a> {
+        match self {
+            Self::SignalFish(session) => session.add_to(line),
         }
     }
 
