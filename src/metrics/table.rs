@@ -424,6 +424,30 @@ pub const METRICS: &[Metric] = &[
         "Dropped players who did not return in time.",
         signal_fish.reconnections_expired
     ),
+    // ----- matchbox
+    held!("matchbox_peers_active", "Peers of matchbox now.", |shard| shard
+        .report
+        .matchbox
+        .1
+        .peers),
+    held!("matchbox_rooms_active", "Rooms of matchbox now.", |shard| shard
+        .report
+        .matchbox
+        .1
+        .rooms),
+    sum!(
+        "matchbox_peers_joined_total",
+        "Peers of matchbox that entered a room.",
+        |shard| { shard.report.matchbox.0.peers_joined }
+    ),
+    sum!(
+        "matchbox_peers_refused_total",
+        "Peers of matchbox refused because their room was full.",
+        |shard| { shard.report.matchbox.0.peers_refused }
+    ),
+    sum!("matchbox_signals_total", "Signals of matchbox delivered.", |shard| {
+        shard.report.matchbox.0.signals
+    }),
     // ----- the desk
     sum!(
         "desk_requests_total",

@@ -85,6 +85,6 @@ mod tests {
         assert!(receiver.inquiries.try_recv().is_ok());
         assert!(sender.send(inquiry()).is_ok());
         drop(receiver);
-        assert!(desk_channel().0.send(inquiry()).is_err());
+        assert!(sender.send(inquiry()).is_err(), "the desk has ended");
     }
 }

@@ -79,6 +79,20 @@ pub enum Refusal {
     Draining,
 }
 
+impl Refusal {
+    /// Why, in the words of the log. Nothing in it is the client's.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed(reason) => reason,
+            Self::TooLarge => "the head of the request is too large",
+            Self::Timeout => "the head of the request took too long",
+            Self::NoSlot => "no slot is left",
+            Self::Draining => "the server shuts down",
+        }
+    }
+}
+
 /// What comes after a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next<P> {
@@ -226,8 +240,8 @@ impl Conversation {
         let without_body = head.method == "HEAD";
         let mut awaited = None;
         let next = match site.serve(&head, peer, standing) {
-            Served::Upgrade(upgrade) => Next::Upgrade(upgrade),
-            Served::Answer(answer) => {
+            Ok(Served::Upgrade(upgrade)) => Next::Upgrade(upgrade),
+            Err(answer) => {
                 let form = Form {
                     headers: &site.headers_for(&head),
                     without_body,
@@ -236,7 +250,7 @@ impl Conversation {
                 answer.write(form, out);
                 if closes { Next::Close } else { Next::KeepAlive }
             }
-            Served::Desk => {
+            Ok(Served::Desk) => {
                 let client = site.trusted_proxies.client_address(peer, &head);
                 awaited = Some(Box::new(Awaited {
                     headers: site.headers_for(&head),

@@ -58,6 +58,8 @@ pub enum Target<P> {
     WebSocket(P),
     /// Whether the server runs: 200 for as long as it does.
     Health,
+    /// 200 with this text for as long as the server runs.
+    Text(&'static str),
     /// Whether newcomers are welcome, as far as one shard knows: 503 while the server drains.
     Ready,
     /// What the shard cannot answer by itself: the request goes to the desk, and the connection waits.
@@ -66,12 +68,10 @@ pub enum Target<P> {
     Asset(&'static Asset),
 }
 
-/// What one request gets.
+/// What one request gets, if not an answer at once.
 pub(super) enum Served<P> {
     /// The connection speaks a protocol from now on.
     Upgrade(Upgrade<P>),
-    /// This answer.
-    Answer(Answer),
     /// The answer of the desk.
     Desk,
 }
@@ -79,7 +79,11 @@ pub(super) enum Served<P> {
 /// One table: path → what is there. A path matches as a whole, byte by byte; one that ends with `/*` stands for everything
 /// below it.
 #[derive(Debug, Clone)]
-pub struct Routes<P>(Vec<(&'static str, Target<P>)>);
+pub struct Routes<P> {
+    table: Vec<(&'static str, Target<P>)>,
+    /// What is at every path of one segment, which names a room.
+    rooms: Option<P>,
+}
 
 /// What the shard knows of a connection while it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,13 +99,23 @@ impl<P> Routes<P> {
     /// From the table itself. The first of equal paths counts.
     #[must_use]
     pub fn new(table: Vec<(&'static str, Target<P>)>) -> Self {
-        Self(table)
+        Self { table, rooms: None }
+    }
+
+    /// As before, and every path of at most one segment is a WebSocket that speaks this protocol. Its segment,
+    /// percent-decoded, is the room. What the table has at such a path is for requests that are no upgrades.
+    #[must_use]
+    pub fn with_rooms(self, protocol: P) -> Self {
+        Self {
+            rooms: Some(protocol),
+            ..self
+        }
     }
 
     /// What is at this path.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Target<P>> {
-        self.0
+        self.table
             .iter()
             .find(|(known, _)| match known.strip_suffix('*') {
                 Some(above) => path.len() > above.len() && path.starts_with(above),
@@ -112,58 +126,74 @@ impl<P> Routes<P> {
 
     /// The paths that a client is told of: all but the parts of pages.
     fn paths(&self) -> Vec<&'static str> {
-        self.0
+        let rooms = self.rooms.iter().map(|_| "/{room}");
+        self.table
             .iter()
             .filter(|(_, target)| !matches!(target, Target::Asset(asset) if !asset.is_listed))
             .map(|(path, _)| *path)
+            .chain(rooms)
             .collect()
     }
 }
 
 impl<P: Copy> Site<P> {
-    /// What a request gets.
-    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Served<P> {
+    /// What a request gets: what is served, or an answer.
+    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Served<P>, Answer> {
         let target = self.target(head);
         if let Ok(Target::WebSocket(protocol)) = target {
             if standing.draining {
-                return Served::Answer(answer::draining());
+                return Err(answer::draining());
             }
             match upgrade::check(head, &self.origins) {
                 Ok(answer) => {
-                    return Served::Upgrade(Upgrade {
+                    return Ok(Served::Upgrade(Upgrade {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
+                        room: self.room(head)?,
                         query: head.query.map(Box::from),
                         answer,
-                    });
+                    }));
                 }
-                Err(refusal) if standing.ticket => return Served::Answer(refusal),
+                Err(refusal) if standing.ticket => return Err(refusal),
                 Err(_) => {}
             }
         }
         if !standing.ticket {
-            return Served::Answer(answer::too_many_connections());
+            return Err(answer::too_many_connections());
         }
-        Served::Answer(match target {
+        Err(match target {
             Ok(Target::Ready | Target::Desk(Access::Public | Access::Private)) if standing.draining => {
                 answer::draining()
             }
             Ok(Target::Desk(_)) if !standing.draining => {
                 if !head.has_body {
-                    return Served::Desk;
+                    return Ok(Served::Desk);
                 }
                 answer::bad_request("Requests for this path have no body.")
             }
+            Ok(Target::Text(text)) => answer::text(text),
             Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
             Err(answer) => answer,
         })
     }
 
+    /// The room that the path names, where paths name rooms.
+    fn room(&self, head: &Head<'_>) -> Result<Option<Box<str>>, Answer> {
+        let segment = head.path.strip_prefix('/').filter(|segment| !segment.is_empty());
+        let Some(segment) = segment.filter(|_| self.routes.rooms.is_some()) else {
+            return Ok(None);
+        };
+        match upgrade::percent_decoded(segment) {
+            Some(room) => Ok(Some(room.into())),
+            None => Err(answer::bad_request("The path is not percent-encoded UTF-8")),
+        }
+    }
+
     /// What the request asks for, if it asks with the right method.
     fn target(&self, head: &Head<'_>) -> Result<Target<P>, Answer> {
-        let target = self.routes.find(head.path);
-        if let Some(Target::Desk(Access::Private)) = target {
+        let in_table = self.routes.find(head.path);
+        if let Some(Target::Desk(Access::Private)) = in_table {
             // The desk knows the methods, and no page of another origin is told any.
             return Ok(Target::Desk(Access::Private));
         }
@@ -173,7 +203,15 @@ impl<P: Copy> Site<P> {
             "OPTIONS" if head.path == "*" => return Err(answer::options()),
             _ => {}
         }
-        let Some(&target) = target else {
+        let in_table = in_table.copied();
+        let target = match self.routes.rooms.filter(|_| is_segment(head.path)) {
+            Some(protocol) if in_table.is_none() || head.has("upgrade") => {
+                self.room(head)?;
+                Some(Target::WebSocket(protocol))
+            }
+            _ => in_table,
+        };
+        let Some(target) = target else {
             return Err(answer::not_found(&self.routes.paths()));
         };
         match head.method {
@@ -189,6 +227,11 @@ impl<P: Copy> Site<P> {
             _ => self.origins.headers_for(head.sole("origin")),
         }
     }
+}
+
+/// Whether a path has at most one segment.
+fn is_segment(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|segment| !segment.contains('/'))
 }
 
 #[cfg(test)]

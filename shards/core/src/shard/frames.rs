@@ -2,6 +2,7 @@
 
 use super::connection::{Incomplete, Phase, Rest};
 use super::debts::Caused;
+use super::ending::ABNORMAL;
 use super::mail::Post;
 use super::state::Shard;
 use super::turn::{BYTES_PER_TURN_MAX, FRAMES_PER_TURN_MAX};
@@ -9,6 +10,11 @@ use crate::protocol::{Message, Protocol, Trouble};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
 use crate::ws::{Event, Violation, write_close, write_pong};
+
+/// For the log, as RFC 6455 section 7.1.5 names a close frame without a code.
+const NO_STATUS: u16 = 1005;
+const ENDED: &str = "the connection ended without a close frame";
+const LOST: &str = "the connection was lost";
 
 /// What one connection may still do in this turn.
 struct Budget {
@@ -79,11 +85,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 // It may still read the answers to what it sent.
                 Received::Ended if connection.has_unread() => return,
                 Received::Ended => {
-                    self.leave_without_a_word(slot, protocol);
+                    self.leave(slot, protocol, ABNORMAL, ENDED);
                     self.begin_closing(slot, true);
                 }
                 Received::Lost => {
-                    self.leave_without_a_word(slot, protocol);
+                    self.leave(slot, protocol, ABNORMAL, LOST);
                     self.release(slot);
                 }
             }
@@ -128,12 +134,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             }
             (Received::Nothing, Some(connection)) if !connection.ended => connection.readable = false,
             (Received::Ended, _) => {
-                self.leave_without_a_word(slot, protocol);
+                self.leave(slot, protocol, ABNORMAL, ENDED);
                 self.begin_closing(slot, true);
             }
             // An end that was told and cannot be read is the end all the same: its output may be lost alone.
             (Received::Lost | Received::Nothing, Some(_)) => {
-                self.leave_without_a_word(slot, protocol);
+                self.leave(slot, protocol, ABNORMAL, LOST);
                 self.release(slot);
             }
             (_, None) => {}
@@ -247,13 +253,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 return self.settle();
             }
             Event::Pong => return,
-            Event::Close(code) => {
-                self.leave(slot, protocol);
+            Event::Close(said) => {
+                let (code, reason) = said.unzip();
+                self.leave(slot, protocol, code.unwrap_or(NO_STATUS), "the client closed");
                 if self.effects.outboxes.shut(slot) {
                     self.effects.closes.count(1000);
                     self.effects
                         .outboxes
-                        .append_with(slot, |out| write_close(code, "", out));
+                        .append_with(slot, |out| write_close(code, reason.unwrap_or_default(), out));
                 }
                 return self.begin_closing(slot, true);
             }

@@ -9,7 +9,7 @@ use super::turn::{REQUESTS_PER_TURN_MAX, UNREAD_ANSWERS_MAX};
 use crate::admission::{Notice, Refusal, Ticket};
 use crate::entry::Denied;
 use crate::http::{self, DeskAnswer, Next, Read, Upgrade};
-use crate::protocol::{Opening, Protocol, Trouble};
+use crate::protocol::{Opening, Protocol, Trouble, journal};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
 use std::net::IpAddr;
@@ -204,6 +204,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Answers a connection that sent no request that could be served.
     fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
         self.counters.heads_refused += 1;
+        self.log_http(slot, "refused", Some(refusal.reason()));
         let Some((_, head)) = self.head(slot) else { return };
         let mut answer = Vec::new();
         head.conversation.refuse(refusal, &mut answer);
@@ -246,6 +247,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// The connection gets no ticket. It is told why when its request is complete (D27), if there are not too many like it.
     pub(super) fn refuse_ticket(&mut self, slot: Slot, refusal: Refusal) {
         self.counters.tickets_refused += 1;
+        self.log_http(slot, "refused", Some(journal::refusal(&refusal)));
         if let Some((_, head)) = self.head(slot) {
             head.standing = Standing::Refused(refusal);
         }
@@ -268,6 +270,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Upgrade {
             protocol,
             client,
+            room,
             query,
             answer,
         } = upgrade;
@@ -295,9 +298,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.effects.outboxes.open(slot);
             let trouble = Trouble::Refused(refusal);
             self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
+            self.log_closed(slot, protocol, 1008, "too many connections");
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening { client, query };
+        let opening = Opening { client, room, query };
         match self.protocols.home(protocol, &opening) {
             Some(home) if home != self.index => {
                 let stage = Stage::Opening(protocol, opening);

@@ -2,7 +2,7 @@
 
 use super::meter::Latency;
 use crate::effects::Closes;
-use crate::protocol::signal_fish;
+use crate::protocol::{matchbox, signal_fish};
 use crate::slot::ShardIndex;
 
 /// Figures of one shard.
@@ -20,6 +20,8 @@ pub struct Report {
     pub signal_fish: signal_fish::Counters,
     /// What Signal Fish holds.
     pub gauges: signal_fish::Gauges,
+    /// What matchbox counted and holds.
+    pub matchbox: (matchbox::Counters, matchbox::Gauges),
 }
 
 /// What a shard tells the desk: its [`Report`], and what is too large to be told every second.
