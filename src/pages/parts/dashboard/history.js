@@ -1,7 +1,7 @@
-// The last five minutes, from what the server sends once a second. No element is touched here.
+// The last quarter of an hour, from what the server sends once a second. No element is touched here.
 
-/** Seconds that are kept, and points of a chart. */
-export const SECONDS = 300;
+/** Seconds that are kept. */
+const SECONDS_MAX = 900;
 
 /** More shards than this are shown as the lowest, the middle and the highest. */
 const LINES_MAX = 8;
@@ -24,7 +24,7 @@ export class History {
     }
     if (this.#before && now > this.#before.totals.uptime_seconds) {
       this.#samples.push(sample(figures, this.#before));
-      if (this.#samples.length > SECONDS) this.#samples.shift();
+      if (this.#samples.length > SECONDS_MAX) this.#samples.shift();
     }
     this.#before = figures;
   }
@@ -55,7 +55,7 @@ export class History {
     }));
   }
 
-  /** A line per reason for which anything was refused in these minutes. */
+  /** A line per reason for which anything was refused in this time. */
   ofRefusals() {
     const reasons = new Set(this.#samples.flatMap(({ refusals }) => Object.keys(refusals)));
     return [...reasons].slice(0, LINES_MAX).map((reason) => ({

@@ -1,7 +1,6 @@
-// The dashboard: what the server sends once a second, and administration for those who have the token.
+// The dashboard: what the server sends once a second.
 
 import { byId, tell } from "../dom.js";
-import "./admin.js";
 import { duration } from "./format.js";
 import { History } from "./history.js";
 import { showCharts, showShards, showTiles } from "./panels.js";
@@ -64,7 +63,7 @@ byId("access-form").addEventListener("submit", (event) => {
   showState("connecting", "warn");
   follow();
 });
-byId("percentile").addEventListener("change", show);
+for (const id of ["percentile", "span"]) byId(id).addEventListener("change", show);
 hold.addEventListener("change", show);
 
 follow();

@@ -6,6 +6,7 @@ import { bytes, milliseconds, percent, short } from "./format.js";
 import { sum } from "./history.js";
 
 const percentile = byId("percentile");
+const span = byId("span");
 
 const CHARTS = [
   {
@@ -49,7 +50,7 @@ const CHARTS = [
 byId("charts").append(...CHARTS.map(({ chart }) => chart.element));
 
 export function showCharts(history) {
-  for (const { chart, lines } of CHARTS) chart.draw(lines(history));
+  for (const { chart, lines } of CHARTS) chart.draw(lines(history), Number(span.value));
 }
 
 /** The figures of now. */
