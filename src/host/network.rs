@@ -3,15 +3,14 @@
 use super::finding::Finding;
 use crate::Config;
 use signal_fish_runtime::BACKLOG;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 /// Whether the port can be had. It is tried without SO_REUSEPORT, which would share it with a server that runs already.
 pub(super) fn port(config: &Config) -> Finding {
     const SUBJECT: &str = "port";
     let address = SocketAddr::new(config.bind, config.port);
-    let Err(error) = try_to_bind(address) else {
+    let Err(error) = signal_fish_runtime::bind(address) else {
         let found = match config.port {
             0 => format!("{} has a free one", config.bind),
             _ => format!("{address} is free"),
@@ -27,12 +26,6 @@ pub(super) fn port(config: &Config) -> Finding {
         _ => "set another bind or port",
     };
     Finding::failure(SUBJECT, format!("cannot listen on {address} ({error}): {cure}"))
-}
-
-fn try_to_bind(address: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())
 }
 
 pub(super) fn backlog() -> Finding {
