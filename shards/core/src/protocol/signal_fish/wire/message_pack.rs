@@ -4,7 +4,7 @@
 
 mod item;
 
-use super::invalid::{DEPTH_MAX, Invalid};
+use crate::json::{DEPTH_MAX, Invalid};
 use crate::room::MemberId as PlayerId;
 use data_encoding::BASE64;
 use item::{Item, Items};
