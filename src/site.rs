@@ -2,7 +2,7 @@
 
 use crate::Config;
 use crate::config::ClientIpHeader;
-use signal_fish_core::http::{self, Origins, Routes, Site, Target, TrustedProxies};
+use signal_fish_core::http::{self, Origins, Routes, Site, Target, TokenBinding, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
 /// What is at which path.
@@ -21,10 +21,16 @@ pub(crate) fn site(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> 
         ClientIpHeader::XForwardedFor => http::ClientIpHeader::XForwardedFor,
         ClientIpHeader::Forwarded => http::ClientIpHeader::Forwarded,
     };
+    let binding = &config.security.transport.token_binding;
     Site {
         routes,
         origins: Origins::parse(&config.security.cors_origins),
         trusted_proxies: TrustedProxies::new(config.security.trusted_proxies.clone(), header)
             .with_proxy_protocol(config.security.proxy_protocol),
+        token_binding: binding.enabled.then_some(TokenBinding {
+            protocol: Protocol::SignalFish,
+            required: binding.required,
+            require_client_fingerprint: binding.require_client_fingerprint,
+        }),
     }
 }

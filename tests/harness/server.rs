@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Lines of output that are kept for a failing test.
 const LOG_LINES_MAX: usize = 200;
 
+/// The configuration of [`Server::start`].
+const CONFIG_FILE: &str = "test-config.json";
+
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -23,7 +26,7 @@ pub struct Server {
     pub addr: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     /// Holds the configuration file and is the working directory.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// A place for one server that the tests of a file share. It runs while a test holds it and is killed after the last
@@ -37,7 +40,7 @@ impl Server {
         let mut config = test_defaults();
         merge(&mut config, overrides);
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let path = dir.path().join("test-config.json");
+        let path = dir.path().join(CONFIG_FILE);
         std::fs::write(&path, config.to_string()).expect("the configuration file is written");
         let mut command = binary(&dir);
         command
@@ -45,6 +48,14 @@ impl Server {
             .arg(&path)
             .args(["--port", "0", "--bind", "127.0.0.1"]);
         Self::spawn(command, dir).unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
+    }
+
+    /// Writes the configuration of [`Self::start`] anew, with other overrides.
+    pub fn rewrite(&self, overrides: Value) {
+        let mut config = test_defaults();
+        merge(&mut config, overrides);
+        let path = self.dir.path().join(CONFIG_FILE);
+        std::fs::write(path, config.to_string()).expect("the configuration file is written");
     }
 
     /// Starts a prepared command and waits until it listens.
@@ -71,7 +82,7 @@ impl Server {
                 pid,
                 addr,
                 log,
-                _dir: dir,
+                dir,
             }),
             None => {
                 let _ = child.kill();

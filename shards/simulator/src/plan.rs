@@ -48,5 +48,6 @@ pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
         ]),
         origins: Origins::Any,
         trusted_proxies,
+        token_binding: None,
     }
 }

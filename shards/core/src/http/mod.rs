@@ -4,7 +4,7 @@
 //! Deadlines and tickets are the caller's, too: it names them with a [`Refusal`] and a [`Standing`].
 //!
 //! Imports run one way: `head`, `answer`, `origins` and `proxy_protocol` stand alone; `client_address` and `upgrade` read
-//! heads; `routes` decides what a request gets; `conversation` reads bytes and asks `routes`.
+//! heads, `token_binding` too; `routes` decides what a request gets; `conversation` reads bytes and asks `routes`.
 
 mod answer;
 mod client_address;
@@ -13,6 +13,7 @@ mod head;
 mod origins;
 mod proxy_protocol;
 mod routes;
+mod token_binding;
 mod upgrade;
 
 pub use client_address::{ClientIpHeader, TrustedProxies};
@@ -20,4 +21,5 @@ pub use conversation::{Conversation, Next, Read, Refusal};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use origins::Origins;
 pub use routes::{Routes, Site, Standing, Target};
+pub use token_binding::{Binding, BindingVersion, TokenBinding, certificate_fingerprint};
 pub use upgrade::{Upgrade, query_parameter};

@@ -255,6 +255,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             protocol,
             client,
             query,
+            binding,
             answer,
         } = upgrade;
         let now = self.now.monotonic;
@@ -283,7 +284,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening { client, query };
+        let opening = Opening { client, query, binding };
         match self.protocols.home(protocol, &opening) {
             Some(home) if home != self.index => {
                 let stage = Stage::Opening(protocol, opening);

@@ -1,5 +1,6 @@
 //! What is known of one connected client.
 
+use super::binding::Binding;
 use super::pending::{Arrival, Create, Introduction, Pending};
 use super::wire::PlayerId;
 use crate::admission::{AppIndex, Notice};
@@ -23,6 +24,8 @@ pub struct Session {
     pub(super) ip: IpAddr,
     pub(super) dialect: Dialect,
     pub(super) app: Option<AppIndex>,
+    /// How its messages are signed, if they are.
+    pub(super) binding: Option<Box<Binding>>,
     /// Until when it is refused without a question.
     pub(super) refused: Option<Box<RefusedUntil>>,
     /// Set by the first successful `Authenticate`.

@@ -103,6 +103,7 @@ impl World {
         let opening = Opening {
             client: [127, 0, 0, 1].into(),
             query: None,
+            binding: None,
         };
         self.with(client, |protocol, cx| protocol.opened(cx, &opening));
         client
