@@ -14,6 +14,7 @@ mod apps;
 pub mod cli;
 pub mod config;
 pub mod control;
+mod doors;
 pub mod host;
 pub mod logging;
 pub mod panics;

@@ -3,6 +3,7 @@
 use crate::Config;
 use crate::apps::Apps;
 use crate::control::{ControlPlane, Message, Totals};
+use crate::doors::{self, Door};
 use crate::host::limits::ticketless_per_shard;
 use crate::site;
 use crossbeam_channel::bounded;
@@ -19,7 +20,7 @@ use signal_fish_core::ws;
 use signal_fish_runtime::{
     Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, listen, listen_again, mailbox,
 };
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -37,7 +38,8 @@ pub struct Server;
 /// A running server. Dropping the handle leaves the server running.
 #[derive(Debug)]
 pub struct ServerHandle {
-    address: SocketAddr,
+    /// Where it listens: the main listener, then the others.
+    doors: Vec<Door>,
     cpus: Vec<Option<usize>>,
     mailboxes: Arc<[Mailbox]>,
     control: ToControl<Message>,
@@ -58,10 +60,12 @@ struct Running {
 /// Why a server did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The address cannot be listened on: see `bind` and `port`.
+    /// The address cannot be listened on: see the keys.
     Listen {
         /// Address that was asked for.
         address: SocketAddr,
+        /// The keys that set it.
+        keys: &'static str,
         /// What the system said.
         error: io::Error,
     },
@@ -76,7 +80,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen { address, error } => write!(f, "cannot listen on {address}: {error} (see `bind` and `port`)"),
+            Self::Listen { address, keys, error } => write!(f, "cannot listen on {address}: {error} (see {keys})"),
             Self::Cpu(cpu) => write!(f, "CPU {cpu} is not available to this process (see `shards.cpus`)"),
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
             Self::Random(error) => write!(f, "the system gives no random bytes: {error}"),
@@ -105,8 +109,7 @@ impl Server {
         if config.shards.pin && cpus.contains(&None) {
             tracing::warn!(shards = count, "more shards than CPUs: shards run unpinned");
         }
-        let listeners = open_listeners(SocketAddr::new(config.bind, config.port), count)?;
-        let address = listeners[0].local_addr().map_err(StartError::Shard)?;
+        let (doors, listeners) = open_doors(config, count)?;
 
         let mut seed = <StdRng as SeedableRng>::Seed::default();
         SysRng
@@ -149,7 +152,7 @@ impl Server {
             .map_err(StartError::Shard)?;
 
         let mut handle = ServerHandle {
-            address,
+            doors,
             cpus: cpus.clone(),
             mailboxes,
             control,
@@ -165,19 +168,19 @@ impl Server {
         let (started, starts) = bounded(count);
         let options = options(config, connections_max, count);
         let settings = Arc::new(settings);
-        let site = Arc::new(site::site(config, routes));
-        for ((at, inbox), (listener, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
+        let sites = Arc::new(site::sites(config, routes));
+        for ((at, inbox), (listeners, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
             let plan = Plan {
                 index: ShardIndex(shard_count(at)),
                 settings: Arc::clone(&settings),
-                site: Arc::clone(&site),
+                sites: Arc::clone(&sites),
                 options: options.clone(),
                 routing: routing.clone(),
                 random: Box::new(StdRng::from_rng(&mut random)),
             };
             let surroundings = Surroundings {
                 cpu,
-                listener,
+                listeners,
                 inbox,
                 mailboxes: Arc::clone(&handle.mailboxes),
                 control: handle.control.clone(),
@@ -203,7 +206,8 @@ impl ServerHandle {
     /// Address that the server listens on; with port 0 in the configuration, the port that was taken.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        // The main door is always there, and the first.
+        self.doors[0].address
     }
 
     /// The CPU of each shard; `None` for one that is not pinned.
@@ -230,7 +234,7 @@ impl ServerHandle {
         settings.apps.clone_from(&apps.apps);
         let reload = Arc::new(Reload {
             settings: Arc::new(settings.clone()),
-            site: Arc::new(site::site(config, routes.clone())),
+            sites: Arc::new(site::sites(config, routes.clone())),
         });
         // First the control plane, which then knows every app that a shard asks for.
         self.control.send(Message::Apps(apps.limits.clone()));
@@ -348,14 +352,26 @@ pub(crate) fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartEr
     Ok(chosen.into_iter().take(count).map(Some).collect())
 }
 
-/// One listener per shard on one port.
-fn open_listeners(address: SocketAddr, count: usize) -> Result<Vec<std::net::TcpListener>, StartError> {
-    let failed = |error| StartError::Listen { address, error };
-    let first = listen(address).map_err(failed)?;
-    let bound = first.local_addr().map_err(failed)?;
-    let mut listeners = vec![first];
-    for _ in 1..count {
-        listeners.push(listen_again(bound).map_err(failed)?);
+/// Opens every door of the configuration. Returns where they are now, and for each shard a listener per door.
+fn open_doors(config: &Config, shards: usize) -> Result<(Vec<Door>, Vec<Vec<TcpListener>>), StartError> {
+    let mut listeners: Vec<Vec<TcpListener>> = (0..shards).map(|_| Vec::new()).collect();
+    let mut doors = Vec::new();
+    for door in doors::doors(config) {
+        let failed = |error| StartError::Listen {
+            address: door.address,
+            keys: door.serves.keys(),
+            error,
+        };
+        let first = listen(door.address).map_err(failed)?;
+        let address = first.local_addr().map_err(failed)?;
+        let mut of_door = vec![first];
+        for _ in 1..shards {
+            of_door.push(listen_again(address).map_err(failed)?);
+        }
+        for (of_shard, listener) in listeners.iter_mut().zip(of_door) {
+            of_shard.push(listener);
+        }
+        doors.push(Door { address, ..door });
     }
-    Ok(listeners)
+    Ok((doors, listeners))
 }

@@ -2,7 +2,7 @@
 
 use crate::Config;
 use crate::config::ClientIpHeader;
-use signal_fish_core::http::{self, Origins, Routes, Site, Target, TokenBinding, TrustedProxies};
+use signal_fish_core::http::{self, Origins, Routes, Site, Sites, Target, TokenBinding, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
 /// What is at which path.
@@ -15,8 +15,13 @@ pub(crate) fn routes() -> Routes<Protocol> {
     ])
 }
 
-/// What the listener serves.
-pub(crate) fn site(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> {
+/// What the listeners serve, in the order of their indices.
+pub(crate) fn sites(config: &Config, routes: Routes<Protocol>) -> Sites<Protocol> {
+    Sites::new(main(config, routes), Vec::new())
+}
+
+/// What the main listener serves.
+fn main(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> {
     let header = match config.security.client_ip_header {
         ClientIpHeader::XForwardedFor => http::ClientIpHeader::XForwardedFor,
         ClientIpHeader::Forwarded => http::ClientIpHeader::Forwarded,

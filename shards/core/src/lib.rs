@@ -23,4 +23,4 @@ mod now;
 mod slot;
 
 pub use now::Now;
-pub use slot::{ShardIndex, Slot};
+pub use slot::{ListenerIndex, ShardIndex, Slot};

@@ -1,4 +1,4 @@
-//! What names a connection on its shard, and a shard in its process.
+//! What names a connection on its shard, a shard in its process, and a listener.
 
 /// One connection on one shard.
 ///
@@ -14,3 +14,7 @@ pub struct Slot {
 /// A shard, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardIndex(pub u16);
+
+/// A listener of a shard: its place in the list of [`Sites`](crate::http::Sites). 0 is the main one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ListenerIndex(pub u8);

@@ -1,14 +1,14 @@
 //! The sockets of a shard: non-blocking TCP under one epoll set that reports edges.
 //!
 //! A socket is registered once in its life on a shard. Room for output is asked for when the socket is first full, and
-//! stays asked for. The set holds the listener too, and the descriptor that wakes the shard when it gets mail.
+//! stays asked for. The set holds the listeners too, and the descriptor that wakes the shard when it gets mail.
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags};
-use signal_fish_core::Slot;
 use signal_fish_core::transport::{Accepted, Event, Ready, Received, Sent, Sockets};
+use signal_fish_core::{ListenerIndex, Slot};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
@@ -26,15 +26,13 @@ const QUEUE_MAX: i32 = crate::BACKLOG;
 /// answer.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024;
 
-/// What the listener is registered as. No slot has this index.
-const LISTENER: Slot = Slot {
-    index: u32::MAX,
-    generation: 0,
-};
+/// The descriptors that are no connections are registered under an index that no slot has. The generation tells them
+/// apart: up to 255 it is the index of a listener.
+const NO_CONNECTION: u32 = u32::MAX;
 /// What the descriptor that wakes the shard is registered as.
 const WAKE: Slot = Slot {
-    index: u32::MAX,
-    generation: 1,
+    index: NO_CONNECTION,
+    generation: u32::MAX,
 };
 const INPUT: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
 
@@ -42,7 +40,8 @@ const INPUT: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFla
 #[derive(Debug)]
 pub(crate) struct TcpSockets {
     epoll: OwnedFd,
-    listener: Option<TcpListener>,
+    /// By their indices.
+    listeners: Vec<TcpListener>,
     /// By the index of their slots.
     sockets: Vec<Option<Watched>>,
     /// What the last wait found.
@@ -66,18 +65,24 @@ struct Found {
 }
 
 impl TcpSockets {
-    /// No sockets yet. `listener` brings them; a write to `wake` ends a wait.
+    /// No sockets yet. `listeners`, 256 at most, bring them; a write to `wake` ends a wait.
     ///
     /// # Errors
     /// What the system says: no descriptor or memory left.
-    pub(crate) fn new(listener: TcpListener, wake: impl AsFd) -> io::Result<Self> {
+    pub(crate) fn new(listeners: Vec<TcpListener>, wake: impl AsFd) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let edges = EventFlags::IN | EventFlags::ET;
-        epoll::add(&epoll, &listener, data(LISTENER), edges)?;
+        for (index, listener) in (0..=u8::MAX).zip(&listeners) {
+            let name = Slot {
+                index: NO_CONNECTION,
+                generation: u32::from(index),
+            };
+            epoll::add(&epoll, listener, data(name), edges)?;
+        }
         epoll::add(&epoll, wake, data(WAKE), edges)?;
         Ok(Self {
             epoll,
-            listener: Some(listener),
+            listeners,
             sockets: Vec::new(),
             events: Vec::with_capacity(EVENTS_MAX),
             told: 0,
@@ -122,8 +127,15 @@ impl Sockets for TcpSockets {
             let Found { name, ready } = *self.events.get(self.told)?;
             self.told += 1;
             match name {
-                LISTENER => return Some(Event::Newcomers),
                 WAKE => {}
+                Slot {
+                    index: NO_CONNECTION,
+                    generation,
+                } => {
+                    if let Ok(listener) = u8::try_from(generation) {
+                        return Some(Event::Newcomers(ListenerIndex(listener)));
+                    }
+                }
                 // A socket may have left its slot after its event was found.
                 slot if self.place(slot).is_some() => return Some(Event::Ready(slot, ready)),
                 _ => {}
@@ -131,8 +143,9 @@ impl Sockets for TcpSockets {
         }
     }
 
-    fn accept(&mut self) -> Accepted<OwnedFd> {
-        self.listener.as_ref().map_or(Accepted::Nobody, accept)
+    fn accept(&mut self, listener: ListenerIndex) -> Accepted<OwnedFd> {
+        let listener = self.listeners.get(usize::from(listener.0));
+        listener.map_or(Accepted::Nobody, accept)
     }
 
     fn add(&mut self, slot: Slot, socket: OwnedFd) -> Result<(), OwnedFd> {
@@ -198,13 +211,12 @@ impl Sockets for TcpSockets {
     }
 
     fn stop_accepting(&mut self, last: &[u8]) {
-        let Some(listener) = self.listener.take() else {
-            return;
-        };
-        for _ in 0..QUEUE_MAX {
-            match accept(&listener) {
-                Accepted::Connection(socket, _) => refuse(&socket, last),
-                Accepted::Nobody | Accepted::Exhausted => break,
+        for listener in self.listeners.drain(..) {
+            for _ in 0..QUEUE_MAX {
+                match accept(&listener) {
+                    Accepted::Connection(socket, _) => refuse(&socket, last),
+                    Accepted::Nobody | Accepted::Exhausted => break,
+                }
             }
         }
     }
@@ -305,19 +317,28 @@ mod tests {
         generation: u32::MAX,
     };
     const LONG: Duration = Duration::from_secs(10);
+    const MAIN: ListenerIndex = ListenerIndex(0);
 
     struct Fixture {
         sockets: TcpSockets,
         address: SocketAddr,
+        other_address: SocketAddr,
         wake: OwnedFd,
     }
 
     fn fixture() -> Fixture {
         let listener = crate::listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let other = crate::listen(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
+        let other_address = other.local_addr().unwrap();
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
-        let sockets = TcpSockets::new(listener, &wake).unwrap();
-        Fixture { sockets, address, wake }
+        let sockets = TcpSockets::new(vec![listener, other], &wake).unwrap();
+        Fixture {
+            sockets,
+            address,
+            other_address,
+            wake,
+        }
     }
 
     impl Fixture {
@@ -325,12 +346,12 @@ mod tests {
         fn connect(&mut self) -> (TcpStream, OwnedFd) {
             let client = TcpStream::connect(self.address).unwrap();
             client.set_read_timeout(Some(LONG)).unwrap();
-            assert_eq!(self.event(), Event::Newcomers);
-            let Accepted::Connection(socket, ip) = self.sockets.accept() else {
+            assert_eq!(self.event(), Event::Newcomers(MAIN));
+            let Accepted::Connection(socket, ip) = self.sockets.accept(MAIN) else {
                 panic!("nobody was there");
             };
             assert_eq!(ip, client.local_addr().unwrap().ip());
-            assert!(matches!(self.sockets.accept(), Accepted::Nobody));
+            assert!(matches!(self.sockets.accept(MAIN), Accepted::Nobody));
             (client, socket)
         }
 
@@ -504,7 +525,7 @@ mod tests {
                 let client = TcpStream::connect(fixture.address).unwrap();
                 client.set_read_timeout(Some(LONG)).unwrap();
                 // Every one that arrives is an edge.
-                assert_eq!(fixture.event(), Event::Newcomers);
+                assert_eq!(fixture.event(), Event::Newcomers(MAIN));
                 client
             })
             .collect();
@@ -515,7 +536,25 @@ mod tests {
             assert_eq!(received, b"draining");
         }
         assert!(TcpStream::connect(fixture.address).is_err());
-        assert!(matches!(fixture.sockets.accept(), Accepted::Nobody));
+        assert!(matches!(fixture.sockets.accept(MAIN), Accepted::Nobody));
+    }
+
+    #[test]
+    fn every_listener_tells_of_its_own_newcomers_and_closes_with_the_others() {
+        let mut fixture = fixture();
+        let other = ListenerIndex(1);
+        let client = TcpStream::connect(fixture.other_address).unwrap();
+        assert_eq!(fixture.event(), Event::Newcomers(other));
+        assert!(matches!(fixture.sockets.accept(MAIN), Accepted::Nobody));
+        assert!(matches!(fixture.sockets.accept(other), Accepted::Connection(..)));
+        drop(client);
+        let mut waits = TcpStream::connect(fixture.other_address).unwrap();
+        fixture.event();
+        fixture.sockets.stop_accepting(b"draining");
+        let mut received = Vec::new();
+        waits.read_to_end(&mut received).unwrap();
+        assert_eq!(received, b"draining");
+        assert!(TcpStream::connect(fixture.other_address).is_err());
     }
 
     #[test]

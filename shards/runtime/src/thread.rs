@@ -25,8 +25,8 @@ const PREEMPT_TIMER: Duration = Duration::from_secs(24 * 3600);
 pub struct Surroundings<M> {
     /// CPU to pin the thread to; `None` leaves it to the scheduler.
     pub cpu: Option<usize>,
-    /// Listener of its own, as from [`listen`](crate::listen).
-    pub listener: TcpListener,
+    /// Listeners of its own, as from [`listen`](crate::listen), in the order of their sites. 256 at most.
+    pub listeners: Vec<TcpListener>,
     /// Its mailbox.
     pub inbox: Inbox,
     /// The mailboxes of all shards, its own included.
@@ -53,13 +53,13 @@ impl ShardThread {
     {
         let Surroundings {
             cpu,
-            listener,
+            listeners,
             inbox,
             mailboxes,
             control,
             start,
         } = surroundings;
-        let sockets = TcpSockets::new(listener, inbox.wake())?;
+        let sockets = TcpSockets::new(listeners, inbox.wake())?;
         let post = ShardPost {
             inbox,
             mailboxes,

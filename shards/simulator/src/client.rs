@@ -2,6 +2,7 @@
 
 use crate::frames::{Frame, Input, masked_binary, masked_close, masked_ping, masked_pong, masked_text};
 use serde_json::Value;
+use signal_fish_core::ListenerIndex;
 use std::collections::VecDeque;
 use tungstenite::handshake::derive_accept_key;
 
@@ -37,6 +38,8 @@ enum Stage {
 /// One client of a world.
 #[derive(Debug)]
 pub struct Client {
+    /// The listener that it connects to.
+    pub(crate) listener: ListenerIndex,
     stage: Stage,
     input: Input,
     /// Frames that wait for the upgrade.
@@ -84,6 +87,12 @@ impl Client {
         Self::new(Stage::Asking(false), Vec::new())
     }
 
+    /// The same client, which connects to another listener.
+    #[must_use]
+    pub fn at(self, listener: ListenerIndex) -> Self {
+        Self { listener, ..self }
+    }
+
     /// The same client, which sends these bytes before anything else.
     #[must_use]
     pub fn behind(mut self, bytes: &[u8]) -> Self {
@@ -93,6 +102,7 @@ impl Client {
 
     fn new(stage: Stage, outgoing: Vec<u8>) -> Self {
         Self {
+            listener: ListenerIndex::default(),
             stage,
             input: Input::default(),
             waiting: VecDeque::new(),

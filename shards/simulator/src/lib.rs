@@ -31,7 +31,7 @@ mod sockets;
 pub use client::{Client, Got, upgrade};
 pub use frames::{masked_binary, masked_close, masked_ping, masked_pong, masked_text};
 pub use network::{ConnectionId, End, Line, Network, Place};
-pub use plan::{open_limits, options, site};
+pub use plan::{open_limits, options, site, sites};
 pub use post::{Mailroom, SimulatedPost};
 pub use random::Sequence;
 pub use replay::seeds;

@@ -5,7 +5,7 @@
 
 use crate::random::Sequence;
 use signal_fish_core::transport::{Event, Ready, Received, Sent};
-use signal_fish_core::{ShardIndex, Slot};
+use signal_fish_core::{ListenerIndex, ShardIndex, Slot};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -91,8 +91,9 @@ struct Connection {
 /// What belongs to one shard.
 #[derive(Debug, Default)]
 struct Watch {
-    queue: VecDeque<ConnectionId>,
-    newcomers: bool,
+    queue: VecDeque<(ListenerIndex, ConnectionId)>,
+    /// Listeners whose newcomers are to be told.
+    newcomers: BTreeSet<ListenerIndex>,
     ready: VecDeque<ConnectionId>,
     listening: bool,
 }
@@ -179,14 +180,19 @@ impl Network {
 
     // The client's side.
 
-    /// A client connects to a shard. Where nobody listens the connection is lost.
-    pub fn connect(&mut self, shard: ShardIndex, peer: IpAddr, line: Line) -> ConnectionId {
+    /// A client connects to a listener of a shard. Where nobody listens the connection is lost.
+    pub fn connect(
+        &mut self,
+        (shard, listener): (ShardIndex, ListenerIndex),
+        peer: IpAddr,
+        line: Line,
+    ) -> ConnectionId {
         let id = self.connections.len();
         let watch = &mut self.watches[usize::from(shard.0)];
         let listening = watch.listening;
         if listening {
-            watch.queue.push_back(id);
-            watch.newcomers = true;
+            watch.queue.push_back((listener, id));
+            watch.newcomers.insert(listener);
             self.open.insert(id);
         } else {
             self.for_clients.insert(id);
@@ -360,7 +366,7 @@ impl Network {
     #[must_use]
     pub(crate) fn has_event(&self, shard: ShardIndex) -> bool {
         let watch = &self.watches[usize::from(shard.0)];
-        !self.holds_events && (watch.newcomers || !watch.ready.is_empty())
+        !self.holds_events && (!watch.newcomers.is_empty() || !watch.ready.is_empty())
     }
 
     pub(crate) fn next_event(&mut self, shard: ShardIndex) -> Option<Event> {
@@ -368,9 +374,9 @@ impl Network {
             return None;
         }
         let watch = &mut self.watches[usize::from(shard.0)];
-        if std::mem::take(&mut watch.newcomers) {
+        if let Some(listener) = watch.newcomers.pop_first() {
             self.progress += 1;
-            return Some(Event::Newcomers);
+            return Some(Event::Newcomers(listener));
         }
         loop {
             let last = watch.ready.len().checked_sub(1)?;
@@ -398,8 +404,14 @@ impl Network {
     }
 
     /// The next in the queue of a listener.
-    pub(crate) fn accept(&mut self, shard: ShardIndex) -> Option<(ConnectionId, IpAddr, Arc<()>)> {
-        let id = self.watches[usize::from(shard.0)].queue.pop_front()?;
+    pub(crate) fn accept(
+        &mut self,
+        shard: ShardIndex,
+        listener: ListenerIndex,
+    ) -> Option<(ConnectionId, IpAddr, Arc<()>)> {
+        let queue = &mut self.watches[usize::from(shard.0)].queue;
+        let at = queue.iter().position(|(of, _)| *of == listener)?;
+        let (_, id) = queue.remove(at)?;
         let connection = &mut self.connections[id];
         connection.place = Place::Unwatched;
         self.progress += 1;
@@ -491,8 +503,8 @@ impl Network {
     pub(crate) fn stop_listening(&mut self, shard: ShardIndex) -> Vec<ConnectionId> {
         let watch = &mut self.watches[usize::from(shard.0)];
         watch.listening = false;
-        watch.newcomers = false;
-        let queue: Vec<_> = watch.queue.drain(..).collect();
+        watch.newcomers.clear();
+        let queue: Vec<_> = watch.queue.drain(..).map(|(_, id)| id).collect();
         for &id in &queue {
             self.connections[id].place = Place::Unwatched;
         }

@@ -1,7 +1,7 @@
 //! What simulated servers are built from: the documented defaults.
 
 use signal_fish_core::admission::Limits;
-use signal_fish_core::http::{Origins, Routes, Site, Target, TrustedProxies};
+use signal_fish_core::http::{Origins, Routes, Site, Sites, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::shard::Options;
@@ -36,7 +36,13 @@ pub fn options(settings: &Settings) -> Options {
     }
 }
 
-/// The paths of a server behind these proxies.
+/// What the listeners serve of a server behind these proxies.
+#[must_use]
+pub fn sites(trusted_proxies: TrustedProxies) -> Sites<Protocol> {
+    Sites::new(site(trusted_proxies), Vec::new())
+}
+
+/// The paths of the main listener of a server behind these proxies.
 #[must_use]
 pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
     Site {

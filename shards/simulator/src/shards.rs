@@ -2,7 +2,7 @@
 
 use crate::client::upgrade_request;
 use crate::frames::masked_text;
-use crate::plan::{open_limits, options, site};
+use crate::plan::{open_limits, options, sites};
 use crate::random::Sequence;
 use crate::sink::{Directory, Letters, SinkPost, SinkSocket, SinkSockets};
 use crate::sockets::LOCALHOST;
@@ -13,7 +13,7 @@ use signal_fish_core::protocol::signal_fish::wire::{GameName, RoomCode};
 use signal_fish_core::protocol::signal_fish::{Settings, room};
 
 use signal_fish_core::shard::{Mail, Next, Options, Plan, Request, Shard};
-use signal_fish_core::{Now, ShardIndex, Slot};
+use signal_fish_core::{ListenerIndex, Now, ShardIndex, Slot};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Shards {
         let routing = Routing::new(count, &mut random);
         let hashing = draw_hashing(&mut random);
         let settings = Arc::new(Settings::default());
-        let site = Arc::new(site(TrustedProxies::default()));
+        let sites = Arc::new(sites(TrustedProxies::default()));
         let directory = Directory::default();
         let letters = Rc::new(RefCell::new(Letters::default()));
         letters
@@ -61,7 +61,7 @@ impl Shards {
                     ..options(&settings)
                 },
                 settings: Arc::clone(&settings),
-                site: Arc::clone(&site),
+                sites: Arc::clone(&sites),
                 routing: routing.clone(),
                 random: Box::new(Sequence::new(2 + u64::from(index))),
             };
@@ -94,7 +94,9 @@ impl Shards {
         };
         let sockets = self.shards[usize::from(shard)].sockets();
         sockets.newcomers.push_back((socket, LOCALHOST));
-        sockets.events.push_back(signal_fish_core::transport::Event::Newcomers);
+        sockets
+            .events
+            .push_back(signal_fish_core::transport::Event::Newcomers(ListenerIndex(0)));
         self.settle();
         client
     }

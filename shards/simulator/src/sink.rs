@@ -2,7 +2,7 @@
 
 use signal_fish_core::shard::{Mail, Post, Request};
 use signal_fish_core::transport::{Accepted, Event, Ready, Received, Sent, Sockets};
-use signal_fish_core::{ShardIndex, Slot};
+use signal_fish_core::{ListenerIndex, ShardIndex, Slot};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -78,7 +78,7 @@ impl Sockets for SinkSockets {
         self.events.pop_front()
     }
 
-    fn accept(&mut self) -> Accepted<SinkSocket> {
+    fn accept(&mut self, _: ListenerIndex) -> Accepted<SinkSocket> {
         self.calls += 1;
         match self.newcomers.pop_front() {
             Some((socket, peer)) => Accepted::Connection(socket, peer),

@@ -2,7 +2,7 @@
 
 use crate::network::{ConnectionId, Network};
 use signal_fish_core::transport::{Accepted, Event, Received, Sent, Sockets};
-use signal_fish_core::{ShardIndex, Slot};
+use signal_fish_core::{ListenerIndex, ShardIndex, Slot};
 use std::cell::{RefCell, RefMut};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -82,14 +82,14 @@ impl Sockets for SimulatedSockets {
         self.network().next_event(self.shard)
     }
 
-    fn accept(&mut self) -> Accepted<Socket> {
+    fn accept(&mut self, listener: ListenerIndex) -> Accepted<Socket> {
         self.calls += 1;
         let mut network = self.network();
         if network.exhausted_accepts > 0 {
             network.exhausted_accepts -= 1;
             return Accepted::Exhausted;
         }
-        match network.accept(self.shard) {
+        match network.accept(self.shard, listener) {
             Some((id, peer, alive)) => Accepted::Connection(Socket { id, _alive: alive }, peer),
             None => Accepted::Nobody,
         }
@@ -182,6 +182,7 @@ mod tests {
     use signal_fish_core::transport::Ready;
 
     const SHARD: ShardIndex = ShardIndex(0);
+    const MAIN: ListenerIndex = ListenerIndex(0);
     const SLOT: Slot = Slot {
         index: 3,
         generation: 1,
@@ -191,9 +192,9 @@ mod tests {
     fn connected(line: Line) -> (Rc<RefCell<Network>>, SimulatedSockets, ConnectionId) {
         let network = Rc::new(RefCell::new(Network::new(1, Sequence::new(1))));
         let mut sockets = SimulatedSockets::new(SHARD, Rc::clone(&network));
-        let id = network.borrow_mut().connect(SHARD, LOCALHOST, line);
-        assert_eq!(sockets.next_event(), Some(Event::Newcomers));
-        let Accepted::Connection(socket, LOCALHOST) = sockets.accept() else {
+        let id = network.borrow_mut().connect((SHARD, MAIN), LOCALHOST, line);
+        assert_eq!(sockets.next_event(), Some(Event::Newcomers(MAIN)));
+        let Accepted::Connection(socket, LOCALHOST) = sockets.accept(MAIN) else {
             panic!("somebody waits")
         };
         assert!(sockets.add(SLOT, socket).is_ok());
@@ -288,8 +289,8 @@ mod tests {
     fn a_slot_that_was_given_up_is_not_named_again() {
         let (network, mut sockets, _) = connected(Line::default());
         sockets.close(SLOT);
-        network.borrow_mut().connect(SHARD, LOCALHOST, Line::default());
-        if let Accepted::Connection(socket, _) = sockets.accept() {
+        network.borrow_mut().connect((SHARD, MAIN), LOCALHOST, Line::default());
+        if let Accepted::Connection(socket, _) = sockets.accept(MAIN) {
             let _ = sockets.add(SLOT, socket);
         }
     }

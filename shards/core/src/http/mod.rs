@@ -20,6 +20,6 @@ pub use client_address::{ClientIpHeader, TrustedProxies};
 pub use conversation::{Conversation, Next, Read, Refusal};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use origins::Origins;
-pub use routes::{Routes, Site, Standing, Target};
+pub use routes::{Routes, Site, Sites, Standing, Target};
 pub use token_binding::{Binding, BindingVersion, TokenBinding, certificate_fingerprint};
 pub use upgrade::{Upgrade, query_parameter};

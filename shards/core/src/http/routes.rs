@@ -6,6 +6,7 @@ use super::head::Head;
 use super::origins::Origins;
 use super::token_binding::{Binding, TokenBinding};
 use super::upgrade::{self, Upgrade};
+use crate::slot::ListenerIndex;
 use std::net::IpAddr;
 
 /// What one listener serves. All shards share it. `P` names a protocol.
@@ -19,6 +20,36 @@ pub struct Site<P> {
     pub trusted_proxies: TrustedProxies,
     /// Clients that sign their messages, if any may.
     pub token_binding: Option<TokenBinding<P>>,
+}
+
+/// What the listeners serve, one [`Site`] each.
+#[derive(Debug, Clone)]
+pub struct Sites<P> {
+    main: Site<P>,
+    others: Vec<Site<P>>,
+}
+
+impl<P> Sites<P> {
+    /// The main listener's site, then those of the others in the order of their indices. There are at most 256 in all.
+    #[must_use]
+    pub fn new(main: Site<P>, others: Vec<Site<P>>) -> Self {
+        Self { main, others }
+    }
+
+    /// What a listener serves.
+    #[must_use]
+    pub fn of(&self, listener: ListenerIndex) -> &Site<P> {
+        match usize::from(listener.0).checked_sub(1) {
+            None => &self.main,
+            // There is a site for every listener.
+            Some(at) => self.others.get(at).unwrap_or(&self.main),
+        }
+    }
+
+    /// Every listener.
+    pub fn listeners(&self) -> impl Iterator<Item = ListenerIndex> + use<P> {
+        (0..=u8::MAX).map(ListenerIndex).take(1 + self.others.len())
+    }
 }
 
 /// What is at a path.

@@ -4,6 +4,7 @@ use super::debts::Debts;
 use crate::admission::{Refusal, Ticket};
 use crate::http::Conversation;
 use crate::protocol::Protocol;
+use crate::slot::ListenerIndex;
 use crate::ws::Decoder;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub(super) enum Asker {
 /// A connection that speaks HTTP.
 #[derive(Debug)]
 pub(super) struct Head {
+    /// Where it came in.
+    pub(super) listener: ListenerIndex,
     pub(super) conversation: Conversation,
     /// Address of the other end of the TCP connection, or of the client that its PROXY protocol header named.
     pub(super) peer: IpAddr,

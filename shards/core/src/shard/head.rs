@@ -101,7 +101,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some((_, head)) = self.head(slot) else { return };
         head.peer = client;
         // Another proxy names its client in the head.
-        if !draining && !self.site.trusted_proxies.trusts(client) {
+        let listener = head.listener;
+        if !draining && !self.sites.of(listener).trusted_proxies.trusts(client) {
             self.ask_for_ticket(slot, client);
         }
     }
@@ -114,10 +115,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             head.conversation.answered() == 0,
             !matches!(head.standing, Standing::Unknown),
         );
+        let listener = head.listener;
         if asked || has_ticket || self.is_draining() {
             return;
         }
-        if !self.site.trusted_proxies.trusts(peer.to_canonical()) {
+        if !self.sites.of(listener).trusted_proxies.trusts(peer.to_canonical()) {
             self.ask_for_ticket(slot, peer);
         } else if !is_first {
             self.add_proxy_head(slot);
@@ -127,11 +129,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Answers the request that is complete. Returns whether the next one may be looked at.
     fn answer(&mut self, slot: Slot) -> bool {
         let draining = self.is_draining();
-        let site = Arc::clone(&self.site);
+        let sites = Arc::clone(&self.sites);
         let Some((_, head)) = self.head(slot) else { return false };
-        let peer = head.peer;
+        let (peer, site) = (head.peer, sites.of(head.listener));
         if matches!(head.standing, Standing::Unknown) && !draining {
-            let client = head.conversation.client(&site, peer);
+            let client = head.conversation.client(site, peer);
             self.ask_for_ticket(slot, client);
             // Refused without a question: the loop comes back here.
             return self.head(slot).is_some_and(|(asked, _)| !asked);
@@ -141,7 +143,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             ticket: !matches!(head.standing, Standing::Refused(_)),
         };
         let mut answer = Vec::new();
-        let next = head.conversation.respond(&site, peer, standing, &mut answer);
+        let next = head.conversation.respond(site, peer, standing, &mut answer);
         match next {
             Next::Upgrade(upgrade) => {
                 self.upgrade(slot, upgrade);
@@ -222,8 +224,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             // Nothing else is granted for this question; if it were, the server would be as good as full.
             Err(Denied::Mismatch) => Refusal::Connections,
         };
-        let address = self.head(slot).map(|(_, head)| head.peer);
-        if let Some(address) = address.filter(|address| !self.site.trusted_proxies.trusts(address.to_canonical())) {
+        let sites = Arc::clone(&self.sites);
+        let from = self.head(slot).map(|(_, head)| (head.peer, head.listener));
+        if let Some((address, listener)) = from
+            && !sites.of(listener).trusted_proxies.trusts(address.to_canonical())
+        {
             self.refused.remember(self.now.monotonic, address, refusal.clone());
         }
         self.refuse_ticket(slot, refusal);

@@ -3,7 +3,7 @@
 use super::moving::Moving;
 use super::report::Report;
 use crate::admission::{Ask, Notice, Verdict};
-use crate::http::Site;
+use crate::http::Sites;
 use crate::protocol::Protocol;
 use crate::protocol::signal_fish::Settings;
 use crate::slot::{ShardIndex, Slot};
@@ -53,8 +53,8 @@ pub enum Mail<K> {
 pub struct Reload {
     /// What Signal Fish is told. [`AppIndex`](crate::admission::AppIndex) means the same app as before.
     pub settings: Arc<Settings>,
-    /// What is served over HTTP.
-    pub site: Arc<Site<Protocol>>,
+    /// What the listeners serve over HTTP.
+    pub sites: Arc<Sites<Protocol>>,
 }
 
 /// What a shard sends to the control plane.

@@ -6,7 +6,7 @@ use super::mail::Post;
 use super::state::Shard;
 use crate::admission::Ask;
 use crate::http::{Conversation, Refusal};
-use crate::slot::Slot;
+use crate::slot::{ListenerIndex, Slot};
 use crate::transport::{Accepted, Sockets};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,19 +21,32 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.accepting && self.accept_again_at.is_none()
     }
 
+    /// An event told that somebody waits in the queue of a listener.
+    pub(super) fn somebody_waits(&mut self, listener: ListenerIndex) {
+        if !self.newcomers.contains(&listener) {
+            self.newcomers.push_back(listener);
+        }
+    }
+
     pub(super) fn accept_newcomers(&mut self, accepts_max: usize) {
         if self.accept_again_at.is_some_and(|at| at <= self.now.monotonic) {
             self.accept_again_at = None;
         }
-        if !self.newcomers || !self.may_accept() {
+        if !self.may_accept() {
             return;
         }
         for _ in 0..accepts_max {
-            match self.sockets.accept() {
-                Accepted::Connection(socket, peer) => self.welcome(socket, peer),
+            let Some(&listener) = self.newcomers.front() else {
+                return;
+            };
+            match self.sockets.accept(listener) {
+                Accepted::Connection(socket, peer) => {
+                    // One from each in turn: a flood of one listener keeps nobody of another waiting.
+                    self.newcomers.rotate_left(1);
+                    self.welcome(listener, socket, peer);
+                }
                 Accepted::Nobody => {
-                    self.newcomers = false;
-                    return;
+                    self.newcomers.pop_front();
                 }
                 Accepted::Exhausted => {
                     self.counters.accepts_exhausted += 1;
@@ -50,7 +63,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         slots_max - (slots_max / 16).min(256)
     }
 
-    fn welcome(&mut self, socket: S::Socket, peer: IpAddr) {
+    fn welcome(&mut self, listener: ListenerIndex, socket: S::Socket, peer: IpAddr) {
         let newcomers_max = self.newcomers_max();
         let Some((slot, connection)) = self.slots.take(newcomers_max) else {
             self.counters.newcomers_refused += 1;
@@ -62,12 +75,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         } else {
             self.options.head_timeout
         };
-        let conversation = if self.site.trusted_proxies.introduces(peer) {
+        let trusted = &self.sites.of(listener).trusted_proxies;
+        let conversation = if trusted.introduces(peer) {
             Conversation::behind_proxy()
         } else {
             Conversation::default()
         };
         connection.phase = Phase::Head(Box::new(Head {
+            listener,
             conversation,
             peer,
             standing: Standing::Unknown,
@@ -85,7 +100,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if self.is_draining() {
             return;
         }
-        if self.site.trusted_proxies.trusts(peer.to_canonical()) {
+        if self.sites.of(listener).trusted_proxies.trusts(peer.to_canonical()) {
             // Whose connection it is stands in the head, or before it.
             return self.add_proxy_head(slot);
         }

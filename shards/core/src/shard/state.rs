@@ -13,10 +13,10 @@ use crate::Now;
 use crate::admission::Notice;
 use crate::effects::{Bounds, Cx, Effect, Effects};
 use crate::entry::{Routing, draw_hashing};
-use crate::http::Site;
+use crate::http::Sites;
 use crate::protocol::signal_fish::{self, SignalFish};
 use crate::protocol::{Protocol, Protocols};
-use crate::slot::{ShardIndex, Slot};
+use crate::slot::{ListenerIndex, ShardIndex, Slot};
 use crate::transport::Sockets;
 use rand::Rng;
 use std::collections::VecDeque;
@@ -33,8 +33,8 @@ pub struct Plan {
     pub index: ShardIndex,
     /// What operators set about Signal Fish.
     pub settings: Arc<signal_fish::Settings>,
-    /// What it serves over HTTP.
-    pub site: Arc<Site<Protocol>>,
+    /// What its listeners serve over HTTP.
+    pub sites: Arc<Sites<Protocol>>,
     /// Its bounds.
     pub options: Options,
     /// Which shard owns which room.
@@ -48,7 +48,7 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) index: ShardIndex,
     pub(super) now: Now,
     pub(super) options: Options,
-    pub(super) site: Arc<Site<Protocol>>,
+    pub(super) sites: Arc<Sites<Protocol>>,
     pub(super) sockets: S,
     pub(super) post: P,
     pub(super) protocols: Protocols,
@@ -76,8 +76,8 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) proxy_heads: Yielding,
     /// Kept-alive HTTP connections without a request.
     pub(super) idle_heads: Yielding,
-    /// Somebody waits in the listener's queue.
-    pub(super) newcomers: bool,
+    /// Listeners in whose queues somebody waits, oldest first.
+    pub(super) newcomers: VecDeque<ListenerIndex>,
     pub(super) accepting: bool,
     /// No descriptor was left: nobody is accepted until then.
     pub(super) accept_again_at: Option<Duration>,
@@ -100,7 +100,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Plan {
             index,
             settings,
-            site,
+            sites,
             options,
             routing,
             mut random,
@@ -111,7 +111,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Self {
             index,
             now: Now::default(),
-            site,
+            newcomers: sites.listeners().collect(),
+            sites,
             sockets,
             post,
             protocols: Protocols {
@@ -134,7 +135,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             refused_heads: Yielding::new(ticketless),
             proxy_heads: Yielding::new(eighth),
             idle_heads: Yielding::new(ticketless),
-            newcomers: true,
             accepting: true,
             accept_again_at: None,
             mail_left: true,
@@ -186,7 +186,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// An operator changed something. It holds for what comes; who is there stays.
     pub(super) fn reload(&mut self, reload: &Reload) {
-        self.site = Arc::clone(&reload.site);
+        self.sites = Arc::clone(&reload.sites);
         self.protocols.reload(&reload.settings);
     }
 

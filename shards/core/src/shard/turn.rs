@@ -84,7 +84,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         while let Some(event) = self.sockets.next_event() {
             any = true;
             match event {
-                Event::Newcomers => self.newcomers = true,
+                Event::Newcomers(listener) => self.somebody_waits(listener),
                 Event::Ready(slot, ready) => {
                     let Some(connection) = self.slots.get_mut(slot) else {
                         continue;
@@ -149,7 +149,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             || !self.due.is_empty()
             || self.effects.outboxes.has_fresh()
             || self.drained.is_some()
-            || (self.newcomers && self.may_accept());
+            || (!self.newcomers.is_empty() && self.may_accept());
         if more {
             return Next::Now;
         }

@@ -2,7 +2,7 @@
 //!
 //! Connections are plain TCP. Encryption would stand here, between a socket and the codec.
 
-use crate::slot::Slot;
+use crate::slot::{ListenerIndex, Slot};
 use std::net::IpAddr;
 
 /// The sockets of one shard, named by slot. Nothing here waits.
@@ -13,8 +13,8 @@ pub trait Sockets {
     /// The next event that has become known. Events are edges: each is told once.
     fn next_event(&mut self) -> Option<Event>;
 
-    /// Takes a connection from the listener's queue.
-    fn accept(&mut self) -> Accepted<Self::Socket>;
+    /// Takes a connection from the queue of a listener.
+    fn accept(&mut self, listener: ListenerIndex) -> Accepted<Self::Socket>;
 
     /// Gives a socket to a slot; from now on its events are told, what is already there included.
     ///
@@ -40,16 +40,16 @@ pub trait Sockets {
     /// Sends as much of `last` as fits, ends the sending direction and closes a socket that gets no slot.
     fn refuse(&mut self, socket: Self::Socket, last: &[u8]);
 
-    /// Closes the listener. Connections in its queue are refused with `last`.
+    /// Closes every listener. Connections in their queues are refused with `last`.
     fn stop_accepting(&mut self, last: &[u8]);
 }
 
 /// What has become known about a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Connections wait in the listener's queue. Whoever accepts one has to accept all of them, because no other event
+    /// Connections wait in the queue of a listener. Whoever accepts one has to accept all of them, because no other event
     /// tells of them.
-    Newcomers,
+    Newcomers(ListenerIndex),
     /// Something about one connection.
     Ready(Slot, Ready),
 }

@@ -1,0 +1,59 @@
+//! What a world is made of.
+
+use crate::network::Line;
+use crate::plan::{open_limits, options, site};
+use signal_fish_core::admission::Limits;
+use signal_fish_core::http::{Site, TrustedProxies};
+use signal_fish_core::protocol::Protocol;
+use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::shard::Options;
+
+/// Everything that a world is made of.
+#[derive(Debug, Clone)]
+pub struct Design {
+    /// Number of shards.
+    pub shards: u16,
+    /// Everything random is drawn from it.
+    pub seed: u64,
+    /// What an operator sets about Signal Fish.
+    pub settings: Settings,
+    /// What admission allows.
+    pub limits: Limits,
+    /// What an operator sets about connections.
+    pub options: Options,
+    /// What the main listener serves over HTTP.
+    pub site: Site<Protocol>,
+    /// What the other listeners serve.
+    pub other_sites: Vec<Site<Protocol>>,
+    /// What new connections do with bytes.
+    pub line: Line,
+}
+
+impl Design {
+    /// Documented defaults, limits that stop nobody, no faults.
+    #[must_use]
+    pub fn new(shards: u16, seed: u64) -> Self {
+        let settings = Settings::default();
+        Self {
+            shards,
+            seed,
+            options: options(&settings),
+            settings,
+            limits: open_limits(),
+            site: site(TrustedProxies::default()),
+            other_sites: Vec::new(),
+            line: Line::default(),
+        }
+    }
+
+    /// With these settings, those of connections included.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        let options = options(&settings);
+        Self {
+            settings,
+            options,
+            ..self
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The doors of the server: which listeners there are, where, and what they serve.
+
+use crate::Config;
+use std::net::SocketAddr;
+
+/// One listener. Every shard has a socket of its own at its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Door {
+    pub(crate) serves: Serves,
+    pub(crate) address: SocketAddr,
+}
+
+/// What is behind a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// Signal Fish, health and metrics.
+    Main,
+}
+
+impl Serves {
+    /// The keys that say where it is.
+    pub(crate) fn keys(self) -> &'static str {
+        match self {
+            Self::Main => "`bind` and `port`",
+        }
+    }
+}
+
+/// The doors of a configuration, in the order of the listeners' indices. The main one is the first.
+pub(crate) fn doors(config: &Config) -> Vec<Door> {
+    vec![Door {
+        serves: Serves::Main,
+        address: SocketAddr::new(config.bind, config.port),
+    }]
+}
