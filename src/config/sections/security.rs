@@ -87,7 +87,16 @@ section! {
         key("security.require_metrics_auth", Bool, false)
             .weigh("This server has no metrics to protect yet.")
             .standing(Standing::NotBuilt);
+    }
+}
 
+section! {
+    /// `security.transport.*`.
+    pub struct Transport {}
+    sections {
+        pub token_binding: TokenBinding;
+    }
+    no_field {
         /// TLS in this process.
         key("security.transport.tls.enabled", Bool, false)
             .weigh("Not built yet: let a proxy do it, and name it in `security.trusted_proxies`.")
@@ -109,22 +118,6 @@ section! {
         key("security.transport.tls.client_auth", Choice(&["none", "optional", "require"]), "none")
             .weigh("Not built yet.")
             .standing(Standing::NotBuilt);
-
-        /// Subprotocol that offers signed messages.
-        key("security.transport.token_binding.subprotocol", Text(check::NOT_EMPTY), "signalfish.tokenbinding.v1")
-            .standing(Standing::Idle);
-
-        /// Scheme of the signatures.
-        key("security.transport.token_binding.scheme", Text(check::NOT_EMPTY), "sec_websocket_key_sha256")
-            .standing(Standing::Idle);
-    }
-}
-
-section! {
-    /// `security.transport.*`.
-    pub struct Transport {}
-    sections {
-        pub token_binding: TokenBinding;
     }
 }
 
@@ -153,6 +146,15 @@ section! {
                      `X-Amzn-Mtls-Clientcert`): the proxy must remove these headers from what clients send.",
                 )
                 .reloads();
+    }
+    no_field {
+        /// Subprotocol that offers signed messages.
+        key("security.transport.token_binding.subprotocol", Text(check::NOT_EMPTY), "signalfish.tokenbinding.v1")
+            .standing(Standing::Idle);
+
+        /// Scheme of the signatures.
+        key("security.transport.token_binding.scheme", Text(check::NOT_EMPTY), "sec_websocket_key_sha256")
+            .standing(Standing::Idle);
     }
 }
 

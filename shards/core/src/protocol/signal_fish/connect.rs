@@ -5,7 +5,7 @@ use super::binding::Binding;
 use super::dialect::JSON;
 use super::failure::Failure;
 use super::room::key;
-use super::session::{Membership, Session};
+use super::session::{Membership, Rare, Session};
 use super::state::SignalFish;
 use super::tell;
 use super::wire::{ErrorCode, GameName, RoomCode};
@@ -37,19 +37,21 @@ impl SignalFish {
 
     /// A connection was upgraded.
     pub fn opened(&mut self, cx: &mut Cx<'_>, opening: &Opening) {
-        let binding = opening.binding.as_ref().map(|agreed| {
+        let rare = opening.binding.as_ref().map(|agreed| {
             let (binding, challenge) = Binding::new(agreed, |nonce| self.random.fill_bytes(nonce));
             if let Some(challenge) = challenge {
                 cx.send(Kind::Text, |out| out.extend_from_slice(challenge.as_bytes()));
             }
-            Box::new(binding)
+            Box::new(Rare {
+                binding: Some(binding),
+                ..Rare::default()
+            })
         });
         let session = Session {
             generation: cx.slot.generation,
             invalid_in_a_row: 0,
             pending: None,
-            binding,
-            refused: None,
+            rare,
             membership: Membership::None,
             player_id: self.draw_player_id(),
             ip: opening.client,

@@ -4,6 +4,7 @@ use super::super::event::Message;
 use super::binding::Rejected;
 use super::dialect::MESSAGE_PACK;
 use super::failure::Failure;
+use super::session::Session;
 use super::state::SignalFish;
 use super::tell::{self, tell};
 use super::wire::{ClientMessage, ErrorCode, ServerMessage};
@@ -35,7 +36,7 @@ impl SignalFish {
         let Some(session) = self.sessions.get(cx.slot) else {
             return Ok(());
         };
-        if session.binding.is_some() && !self.check_text(cx, text)? {
+        if session.rare.is_some() && !self.check_text(cx, text)? {
             return Ok(());
         }
         let Some(session) = self.sessions.get(cx.slot) else {
@@ -121,10 +122,7 @@ impl SignalFish {
     /// # Errors
     /// Why the message is invalid.
     fn check_text(&mut self, cx: &mut Cx<'_>, text: &str) -> Result<bool, Failure> {
-        let binding = self
-            .sessions
-            .get_mut(cx.slot)
-            .and_then(|session| session.binding.as_mut());
+        let binding = self.sessions.get_mut(cx.slot).and_then(Session::binding);
         match binding.map_or(Ok(()), |binding| binding.check_text(text)) {
             Ok(()) => Ok(true),
             Err(rejected) => self.reject(cx, rejected).map(|()| false),
@@ -136,10 +134,7 @@ impl SignalFish {
     /// # Errors
     /// Why the message is invalid.
     fn check_binary<'a>(&mut self, cx: &mut Cx<'_>, payload: &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
-        let binding = self
-            .sessions
-            .get_mut(cx.slot)
-            .and_then(|session| session.binding.as_mut());
+        let binding = self.sessions.get_mut(cx.slot).and_then(Session::binding);
         match binding.map_or(Ok(payload), |binding| binding.check_binary(payload)) {
             Ok(payload) => Ok(Some(payload)),
             Err(rejected) => self.reject(cx, rejected).map(|()| None),
