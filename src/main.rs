@@ -62,7 +62,10 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     let mut running = loaded.resolved.clone();
     let signal = loop {
         match signals.recv().unwrap_or(SIGTERM) {
-            SIGHUP => reload(&sources, &mut running, &mut server, &log),
+            SIGHUP => {
+                log.reopen();
+                reload(&sources, &mut running, &mut server, &log);
+            }
             signal => break signal,
         }
     };

@@ -96,7 +96,7 @@ impl Server {
     /// # Errors
     /// A [`StartError`]; nothing of the server is left running then.
     pub fn start(config: &Config) -> Result<ServerHandle, StartError> {
-        Self::start_with_routes(config, site::routes())
+        Self::start_with_routes(config, site::routes(config))
     }
 
     /// As [`Self::start`], with another table of paths.

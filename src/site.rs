@@ -1,18 +1,22 @@
 //! The table of paths, and who may use them.
 
-use crate::Config;
 use crate::config::ClientIpHeader;
+use crate::{Config, pages};
 use signal_fish_core::http::{self, Origins, Routes, Site, Sites, Target, TokenBinding, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
 /// What is at which path.
-pub(crate) fn routes() -> Routes<Protocol> {
-    Routes::new(vec![
+pub(crate) fn routes(config: &Config) -> Routes<Protocol> {
+    let mut table = vec![
         ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
         ("/v2/health", Target::Health),
         ("/healthz", Target::Health),
         ("/readyz", Target::Ready),
-    ])
+    ];
+    if config.http.pages {
+        table.extend(pages::table());
+    }
+    Routes::new(table)
 }
 
 /// What the listeners serve, in the order of their indices.

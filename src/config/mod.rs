@@ -24,6 +24,7 @@ pub mod manual;
 pub use faults::{Fault, Faults, Origin};
 pub use resolved::{Change, Resolved};
 pub use secret::Secret;
+pub use sections::http::Http;
 pub use sections::logging::{LogFormat, LogLevel, LogRotation, Logging};
 pub use sections::protocol::{PlayerNameValidation, Protocol, Sdk};
 pub use sections::rate_limit::RateLimit;

@@ -4,6 +4,7 @@ use super::check;
 use super::key::Kind::{Integer, Text};
 use super::key::key;
 use super::section::section;
+use super::sections::http::Http;
 use super::sections::logging::Logging;
 use super::sections::protocol::Protocol;
 use super::sections::rate_limit::RateLimit;
@@ -29,6 +30,7 @@ section! {
     sections {
         pub shards: Shards;
         pub server: Server;
+        pub http: Http;
         pub rate_limit: RateLimit;
         pub protocol: Protocol;
         pub logging: Logging;

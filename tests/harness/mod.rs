@@ -10,6 +10,7 @@
 pub mod client;
 pub mod raw;
 pub mod run;
+pub mod secrets;
 pub mod server;
 
 pub use client::{Client, Incoming};

@@ -1,5 +1,6 @@
 //! The sections of the configuration, one file each. A key is added here and nowhere else.
 
+pub(super) mod http;
 pub(super) mod logging;
 pub(super) mod protocol;
 pub(super) mod rate_limit;

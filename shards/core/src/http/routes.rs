@@ -1,6 +1,7 @@
 //! What a listener serves, and what one request of it gets (D29, D35, D43).
 
 use super::answer::{self, Answer};
+use super::asset::Asset;
 use super::client_address::TrustedProxies;
 use super::head::Head;
 use super::origins::Origins;
@@ -61,6 +62,8 @@ pub enum Target<P> {
     Health,
     /// Whether newcomers are welcome: 503 while the server drains.
     Ready,
+    /// A page, or a part of one.
+    Asset(&'static Asset),
 }
 
 /// One table: path → what is there. A path matches as a whole, byte by byte.
@@ -93,8 +96,13 @@ impl<P> Routes<P> {
             .map(|(_, target)| target)
     }
 
+    /// The paths that a client is told of: all but the parts of pages.
     fn paths(&self) -> Vec<&'static str> {
-        self.0.iter().map(|(path, _)| *path).collect()
+        self.0
+            .iter()
+            .filter(|(_, target)| !matches!(target, Target::Asset(asset) if !asset.is_listed))
+            .map(|(path, _)| *path)
+            .collect()
     }
 }
 
@@ -125,6 +133,7 @@ impl<P: Copy + PartialEq> Site<P> {
         }
         Err(match target {
             Ok(Target::Ready) if standing.draining => answer::draining(),
+            Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
             Err(answer) => answer,
         })

@@ -13,6 +13,7 @@
 
 mod echo;
 mod event;
+pub(crate) mod journal;
 pub mod signal_fish;
 
 pub use event::{Message, Opening, Trouble};
@@ -22,6 +23,7 @@ use crate::admission::{Notice, Verdict};
 use crate::effects::{Cx, Effects};
 use crate::slot::{ShardIndex, Slot};
 use echo::Echo;
+use journal::Line;
 use signal_fish::SignalFish;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +91,18 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.verdict(cx, verdict),
             Protocol::Echo => crate::entry::grant::give_back(verdict, cx.fx),
+        }
+    }
+
+    /// What a line of the log tells about a connection.
+    pub(crate) fn line(&self, protocol: Protocol, shard: ShardIndex, slot: Slot) -> Line<'_> {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.line(slot),
+            Protocol::Echo => Line {
+                shard,
+                slot: Some(slot),
+                ..Line::default()
+            },
         }
     }
 
@@ -174,6 +188,13 @@ impl Session {
     pub fn protocol(&self) -> Protocol {
         match self {
             Self::SignalFish(_) => Protocol::SignalFish,
+        }
+    }
+
+    /// Adds to a line of the log what the session knows on its way.
+    pub(crate) fn add_to<'a>(&self, line: Line<'a>) -> Line<'a> {
+        match self {
+            Self::SignalFish(session) => session.add_to(line),
         }
     }
 

@@ -10,6 +10,8 @@ pub struct Report {
     pub shard: ShardIndex,
     /// Connections in whatever phase.
     pub connections: usize,
+    /// Bytes that wait to be sent, of all connections.
+    pub outbound_bytes: usize,
     /// What the shard counted.
     pub counters: Counters,
     /// What Signal Fish counted.

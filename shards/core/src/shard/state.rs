@@ -169,6 +169,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Report {
             shard: self.index,
             connections: self.slots.live(),
+            outbound_bytes: self.effects.outboxes.held(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
                 ..self.counters
