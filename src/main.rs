@@ -188,6 +188,9 @@ fn failures(findings: &[Finding]) -> Option<String> {
 fn announce_start(config: &Config, server: &ServerHandle) {
     let address = server.address();
     tracing::info!(%address, "listening on {address}");
+    for (name, address) in server.other_addresses() {
+        tracing::info!(%address, "{name} listens on {address}");
+    }
     let cpus: Vec<_> = server
         .cpus()
         .iter()

@@ -13,8 +13,8 @@ use signal_fish_core::ShardIndex;
 use signal_fish_core::admission::{Admission, Limits};
 use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Routes;
-use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::protocol::{self, Protocol};
 use signal_fish_core::shard::{Options, Plan, Reload};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
@@ -167,12 +167,15 @@ impl Server {
         };
         let (started, starts) = bounded(count);
         let options = options(config, connections_max, count);
-        let settings = Arc::new(settings);
+        let settings = protocol::Settings {
+            signal_fish: Arc::new(settings),
+            matchbox: config.matchbox_settings(),
+        };
         let sites = Arc::new(site::sites(config, routes));
         for ((at, inbox), (listeners, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
             let plan = Plan {
                 index: ShardIndex(shard_count(at)),
-                settings: Arc::clone(&settings),
+                settings: settings.clone(),
                 sites: Arc::clone(&sites),
                 options: options.clone(),
                 routing: routing.clone(),
@@ -208,6 +211,11 @@ impl ServerHandle {
     pub fn address(&self) -> SocketAddr {
         // The main door is always there, and the first.
         self.doors[0].address
+    }
+
+    /// Addresses of the other listeners, and what they serve: `matchbox`.
+    pub fn other_addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.doors.iter().skip(1).map(|door| (door.serves.name(), door.address))
     }
 
     /// The CPU of each shard; `None` for one that is not pinned.

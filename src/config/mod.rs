@@ -26,6 +26,7 @@ pub use resolved::{Change, Resolved};
 pub use secret::Secret;
 pub use sections::http::Http;
 pub use sections::logging::{LogFormat, LogLevel, LogRotation, Logging};
+pub use sections::matchbox::{Matchbox, Topology};
 pub use sections::protocol::{PlayerNameValidation, Protocol, Sdk};
 pub use sections::rate_limit::RateLimit;
 pub use sections::relay_types::RelayTypes;

@@ -6,6 +6,7 @@ use super::key::key;
 use super::section::section;
 use super::sections::http::Http;
 use super::sections::logging::Logging;
+use super::sections::matchbox::Matchbox;
 use super::sections::protocol::Protocol;
 use super::sections::rate_limit::RateLimit;
 use super::sections::relay_types::RelayTypes;
@@ -37,5 +38,6 @@ section! {
         pub security: Security;
         pub websocket: WebSocket;
         pub relay_types: RelayTypes;
+        pub matchbox: Matchbox;
     }
 }

@@ -118,6 +118,20 @@ impl Server {
         server
     }
 
+    /// Where another listener is: `matchbox`.
+    #[must_use]
+    #[track_caller]
+    pub fn address_of(&self, listener: &str) -> SocketAddr {
+        let said = format!("{listener} listens on ");
+        let mut found = None;
+        super::wait_until(&said, || {
+            let log = self.log.lock().expect("log");
+            found = log.lines.iter().find_map(|line| address_behind(line, &said));
+            found.is_some()
+        });
+        found.expect("found")
+    }
+
     /// A new connection.
     #[must_use]
     pub fn client(&self) -> Client {
@@ -274,7 +288,11 @@ fn collect(
 }
 
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on ")?;
+    address_behind(line, "listening on ")
+}
+
+fn address_behind(line: &str, said: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(said)?;
     let end = rest
         .find(|c: char| !matches!(c, '0'..='9' | 'a'..='f' | '.' | ':' | '[' | ']'))
         .unwrap_or(rest.len());

@@ -2,6 +2,7 @@
 
 pub(super) mod http;
 pub(super) mod logging;
+pub(super) mod matchbox;
 pub(super) mod protocol;
 pub(super) mod rate_limit;
 pub(super) mod relay_types;

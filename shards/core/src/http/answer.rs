@@ -81,6 +81,11 @@ pub(super) fn ok() -> Answer {
     Answer::new("200 OK", "OK")
 }
 
+/// The server is well, and says so in its own words.
+pub(super) fn text(text: &'static str) -> Answer {
+    Answer::new("200 OK", text)
+}
+
 /// The answer to a CORS preflight; [`super::Origins`] adds the rest.
 pub(super) fn preflight() -> Answer {
     Answer::new("200 OK", "").with_headers("access-control-allow-methods: *\r\naccess-control-allow-headers: *\r\n")

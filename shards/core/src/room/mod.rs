@@ -4,11 +4,13 @@
 mod id;
 mod key;
 mod members;
+mod open;
 mod replay;
 mod table;
 
 pub use id::{MemberId, RoomId};
 pub use key::RoomKey;
 pub use members::{Dialect, Member, Members};
+pub use open::OpenRooms;
 pub use replay::Replay;
 pub use table::{Entry, RoomHandle, Rooms};

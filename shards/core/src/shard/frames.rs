@@ -254,12 +254,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 return self.settle();
             }
             Event::Pong => return,
-            Event::Close(code) => {
+            Event::Close(said) => {
+                let (code, reason) = said.unzip();
                 self.leave(slot, protocol, code.unwrap_or(NO_STATUS), "the client closed");
                 if self.effects.outboxes.shut(slot) {
                     self.effects
                         .outboxes
-                        .append_with(slot, |out| write_close(code, "", out));
+                        .append_with(slot, |out| write_close(code, reason.unwrap_or_default(), out));
                 }
                 return self.begin_closing(slot, true);
             }

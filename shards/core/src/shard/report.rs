@@ -1,6 +1,6 @@
 //! What a shard counts.
 
-use crate::protocol::signal_fish;
+use crate::protocol::{matchbox, signal_fish};
 use crate::slot::ShardIndex;
 
 /// Figures of one shard.
@@ -18,6 +18,8 @@ pub struct Report {
     pub signal_fish: signal_fish::Counters,
     /// What Signal Fish holds.
     pub gauges: signal_fish::Gauges,
+    /// What matchbox counted and holds.
+    pub matchbox: (matchbox::Counters, matchbox::Gauges),
 }
 
 /// What a shard counted since its start.

@@ -5,7 +5,7 @@
 mod item;
 mod token_bound;
 
-use super::invalid::{DEPTH_MAX, Invalid};
+use crate::json::{DEPTH_MAX, Invalid};
 use crate::room::MemberId as PlayerId;
 use data_encoding::BASE64;
 use item::{Item, Items};
