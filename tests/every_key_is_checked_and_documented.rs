@@ -26,6 +26,12 @@ fn file_with(path: &str, value: &Value) -> Value {
 fn companions(key: &Key) -> Value {
     match key.path {
         "security.proxy_protocol" => json!({"security": {"trusted_proxies": ["10.0.0.0/8"]}}),
+        "security.transport.token_binding.required" | "security.transport.token_binding.require_client_fingerprint" => {
+            json!({"security": {
+                "trusted_proxies": ["10.0.0.0/8"],
+                "transport": {"token_binding": {"enabled": true}},
+            }})
+        }
         _ => json!({}),
     }
 }
@@ -447,6 +453,26 @@ fn the_proxy_protocol_needs_proxies() {
     let loaded = from_both(r#"{"security": {"proxy_protocol": true}}"#, &proxies).expect("a configuration");
     assert!(loaded.config.security.proxy_protocol);
     assert_eq!(loaded.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn token_binding_is_demanded_only_where_it_can_be() {
+    for key in ["required", "require_client_fingerprint"] {
+        let path = format!("security.transport.token_binding.{key}");
+        let with = |binding: Value, proxies: Value| {
+            let file = json!({"security": {"trusted_proxies": proxies, "transport": {"token_binding": binding}}});
+            from_file(&file.to_string())
+        };
+        let faults = faults_of(with(json!({key: true}), json!(["10.0.0.0/8"])));
+        assert_eq!(faults.list().len(), 1, "{faults}");
+        assert!(faults.to_string().contains(&path), "{faults}");
+        assert!(faults.to_string().contains("token_binding.enabled"), "{faults}");
+        let faults = faults_of(with(json!({"enabled": true, key: true}), json!([])));
+        assert_eq!(faults.list().len(), 1, "{faults}");
+        assert!(faults.to_string().contains(&path), "{faults}");
+        assert!(faults.to_string().contains("security.trusted_proxies"), "{faults}");
+        assert!(with(json!({"enabled": true, key: true}), json!(["10.0.0.0/8"])).is_ok());
+    }
 }
 
 #[test]

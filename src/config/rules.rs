@@ -54,6 +54,23 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             "expected false, or the proxies in security.trusted_proxies: nobody else may name a client".to_owned(),
         );
     }
+    let binding = &config.security.transport.token_binding;
+    for (key, is_on) in [
+        ("security.transport.token_binding.required", binding.required),
+        (
+            "security.transport.token_binding.require_client_fingerprint",
+            binding.require_client_fingerprint,
+        ),
+    ] {
+        if is_on && !binding.enabled {
+            let problem = "expected false, or security.transport.token_binding.enabled: nothing would be demanded";
+            fault(key, Some("true".to_owned()), problem.to_owned());
+        }
+        if is_on && config.security.trusted_proxies.is_empty() {
+            let problem = "expected false, or a proxy in security.trusted_proxies that ends TLS for its clients";
+            fault(key, Some("true".to_owned()), problem.to_owned());
+        }
+    }
     if config.matchbox.enabled && config.matchbox.port.is_none() && config.port == u16::MAX {
         fault(
             "matchbox.port",
