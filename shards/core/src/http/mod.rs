@@ -3,9 +3,9 @@
 //! **Nothing here waits.** The caller pushes bytes into a [`Conversation`], asks what they are, and sends the answers.
 //! Deadlines and tickets are the caller's, too: it names them with a [`Refusal`] and a [`Standing`].
 //!
-//! Imports run one way: `head`, `origins` and `proxy_protocol` stand alone; `asset`, `client_address`, `desk` and `upgrade`
-//! read heads; `answer` writes what `asset` chose; `routes` decides what a request gets; `conversation` reads bytes and
-//! asks `routes`.
+//! Imports run one way: `head`, `origins` and `proxy_protocol` stand alone; `asset`, `client_address`, `desk`,
+//! `token_binding` and `upgrade` read heads; `answer` writes what `asset` chose; `routes` decides what a request gets;
+//! `conversation` reads bytes and asks `routes`.
 
 mod answer;
 mod asset;
@@ -16,6 +16,7 @@ mod head;
 mod origins;
 mod proxy_protocol;
 mod routes;
+mod token_binding;
 mod upgrade;
 
 pub use asset::Asset;
@@ -25,4 +26,5 @@ pub use desk::{Access, Body, DeskAnswer, Inquiry};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use origins::Origins;
 pub use routes::{Routes, Site, Sites, Standing, Target};
+pub use token_binding::{Binding, BindingVersion, TokenBinding, certificate_fingerprint};
 pub use upgrade::{Upgrade, query_parameter};

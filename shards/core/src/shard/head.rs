@@ -272,6 +272,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             client,
             room,
             query,
+            binding,
             answer,
         } = upgrade;
         let now = self.now.monotonic;
@@ -301,7 +302,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.log_closed(slot, protocol, 1008, "too many connections");
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening { client, room, query };
+        let opening = Opening {
+            client,
+            room,
+            query,
+            binding,
+        };
         match self.protocols.home(protocol, &opening) {
             Some(home) if home != self.index => {
                 let stage = Stage::Opening(protocol, opening);
