@@ -39,6 +39,8 @@ pub enum Mail<K> {
         slot: Slot,
         /// Answer.
         verdict: Verdict,
+        /// Shards that hold far more connections than the others now (D44).
+        crowded: Arc<[ShardIndex]>,
     },
     /// A live connection moves here.
     Connection(Box<Moving<K>>),
@@ -68,6 +70,8 @@ pub enum Request {
         slot: Slot,
         /// Question.
         ask: Ask,
+        /// Connections of the shard now.
+        connections: usize,
     },
     /// Something ended.
     Notice(Notice),
