@@ -101,6 +101,8 @@ fn s076_game_data_without_data_is_invalid() {
         r#"{"type":"GameData","data":[1]}"#,
         r#"{"type":"GameData","data":{"data":1e400}}"#,
         r#"{"type":"GameData","data":{"data":"\ud800"}}"#,
+        r#"{"type":"GameData","data":{"data":{"$serde_json::private::RawValue":1}}}"#,
+        r#"{"data":{"data":[{"\u0024serde_json::private::Number":"1"}]},"type":"GameData"}"#,
     ] {
         pair[0].send_text(text);
         pair[0].expect_error("INVALID_INPUT");
