@@ -126,6 +126,7 @@ impl Server {
         };
         let settings = Settings {
             apps: apps.apps.clone(),
+            event_buffer_total_bytes: config.event_buffer_total_bytes() / count.max(1),
             ..config.signal_fish_settings()
         };
         let connections_max = limits.connections_max;

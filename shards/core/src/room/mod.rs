@@ -5,10 +5,12 @@ mod id;
 mod key;
 mod members;
 mod replay;
+mod replays;
 mod table;
 
 pub use id::{MemberId, RoomId};
 pub use key::RoomKey;
 pub use members::{Dialect, Member, Members};
 pub use replay::Replay;
+pub use replays::Replays;
 pub use table::{Entry, RoomHandle, Rooms};
