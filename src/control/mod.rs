@@ -5,7 +5,7 @@ mod totals;
 
 pub use totals::Totals;
 
-use signal_fish_core::admission::{Admission, AppLimits, Ask, Notice, Verdict};
+use signal_fish_core::admission::{Admission, AppLimits, Ask};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
@@ -128,10 +128,8 @@ impl ControlPlane {
         self.answered[usize::from(shard.0)] = true;
         if let Err(Mail::Verdict { verdict, .. }) = mailbox.try_push(mail) {
             // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
-            match verdict {
-                Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
-                Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
-                Verdict::Admitted | Verdict::Refused(_) => {}
+            if let Some(notice) = verdict.give_back() {
+                self.admission.give_back(notice);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What an operator allows.
 
+use super::ROOMS_MAX;
 use std::time::Duration;
 
 /// What an operator allows. 0 means none are allowed (D40).
@@ -19,6 +20,18 @@ pub struct Limits {
     pub time_window: Duration,
     /// Limits of each app, by [`AppIndex`](super::AppIndex).
     pub apps: Vec<AppLimits>,
+}
+
+impl Limits {
+    /// Rooms of the whole server, over all apps and games: four for each connection and 1,024 besides, at most
+    /// [`ROOMS_MAX`]. Rooms outlive their players for a while.
+    #[must_use]
+    pub fn rooms_max(&self) -> usize {
+        self.connections_max
+            .saturating_mul(4)
+            .saturating_add(1024)
+            .min(ROOMS_MAX)
+    }
 }
 
 /// Limits of one app; `None` means no limit.

@@ -14,13 +14,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most rooms of the whole server, over all apps and games; it bounds the map of games. One more is refused with
-/// [`Refusal::CreationRate`] and the length of a whole window.
+/// Most rooms of the whole server, over all apps and games, however many connections it has; it bounds the map of games. One
+/// over [`Limits::rooms_max`] is refused with [`Refusal::CreationRate`] and the length of a whole window.
 pub const ROOMS_MAX: usize = 1 << 20;
 
 /// The counts, and the rules by which they grow.
 ///
-/// Everything here is bounded: connections by [`Limits::connections_max`], rooms and games by [`ROOMS_MAX`], windows by
+/// Everything here is bounded: connections by [`Limits::connections_max`], rooms and games by [`Limits::rooms_max`], windows by
 /// [`WINDOWS_MAX`], the log of authentications by time.
 #[derive(Debug)]
 pub struct Admission {
@@ -201,7 +201,7 @@ impl Admission {
         if current >= limit {
             return Err(Refusal::RoomsPerGame { current, limit });
         }
-        if self.games.total >= ROOMS_MAX {
+        if self.games.total >= self.limits.rooms_max() {
             return Err(Refusal::CreationRate {
                 retry_after_secs: self.limits.time_window.as_secs(),
             });

@@ -50,6 +50,17 @@ pub enum Mail<K> {
     Drain,
 }
 
+impl<K> Mail<K> {
+    /// Gives back what the mail holds, if nobody takes it any more.
+    pub fn abandon(self, mut notify: impl FnMut(Notice)) {
+        match self {
+            Self::Verdict { verdict, .. } => verdict.give_back().into_iter().for_each(notify),
+            Self::Connection(moving) => moving.state.abandon(&mut notify),
+            Self::Reload(_) | Self::Drain => {}
+        }
+    }
+}
+
 /// What an operator may change while shards run (D45).
 #[derive(Debug)]
 pub struct Reload {
