@@ -109,7 +109,6 @@ fn the_corner_of_the_formula_is_never_passed() {
         assert!(grown >= least, "{what}: {grown} bytes, which is no load");
         assert!(grown <= most + SLACK, "{what}: {grown} bytes of {most}");
         assert!(peak <= worst, "{what}: {peak} bytes resident of {worst}");
-        println!("{what}: {grown} of {most} bytes; {peak} of {worst} in all");
         before = server.rss_bytes();
     };
 

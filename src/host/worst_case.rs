@@ -53,9 +53,6 @@ pub struct WorstCase {
     pub parts: Vec<(&'static str, u64)>,
     /// What the kernel holds for the sockets.
     pub kernel: u64,
-    /// The share of [`Self::parts`] and [`Self::kernel`] that grows with each connection.
-    per_connection: u64,
-    connections: u64,
 }
 
 impl WorstCase {
@@ -132,18 +129,7 @@ impl WorstCase {
         let sockets = connections + heads;
         let buffered = sockets * buffers + waiting * 2 * RECEIVE_BUFFER_BYTES as u64;
         let kernel = (sockets + waiting) * SOCKET_BYTES + buffered.min(tcp_bytes_max());
-        let proxies_share = if of_proxies > 0 {
-            shards * (head + buffers) / 8
-        } else {
-            0
-        };
-        let per_connection = connection + connection / ALLOCATOR_SHARE + SOCKET_BYTES + buffers + proxies_share;
-        Self {
-            parts,
-            kernel,
-            per_connection,
-            connections,
-        }
+        Self { parts, kernel }
     }
 
     /// Resident memory of the process, in bytes.
@@ -156,14 +142,6 @@ impl WorstCase {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.program() + self.kernel
-    }
-
-    /// How many connections would keep within so many bytes; 0 if the rest is too much already.
-    fn connections_within(&self, bytes: u64) -> u64 {
-        let rest = self
-            .total()
-            .saturating_sub(self.connections.saturating_mul(self.per_connection));
-        bytes.saturating_sub(rest) / self.per_connection.max(1)
     }
 }
 
@@ -178,11 +156,28 @@ fn tcp_bytes_max() -> u64 {
 
 /// Compares the worst case with the memory that this process may use.
 pub(super) fn finding(config: &Config, shards: usize) -> Finding {
-    judge(&WorstCase::of(config, shards), memory::available_bytes() as u64)
+    judge(config, shards, memory::available_bytes() as u64)
 }
 
-fn judge(worst: &WorstCase, available: u64) -> Finding {
+/// Most connections whose worst case is no more than so many bytes; 0 if there is none.
+fn connections_within(config: &Config, shards: usize, bytes: u64) -> usize {
+    let mut config = config.clone();
+    let (mut fit, mut too_many) = (0, config.connections_max());
+    while too_many - fit > 1 {
+        let tried = fit + (too_many - fit) / 2;
+        config.server.max_connections = tried;
+        if WorstCase::of(&config, shards).total() <= bytes {
+            fit = tried;
+        } else {
+            too_many = tried;
+        }
+    }
+    fit
+}
+
+fn judge(config: &Config, shards: usize, available: u64) -> Finding {
     const SUBJECT: &str = "memory";
+    let worst = WorstCase::of(config, shards);
     let parts: Vec<_> = worst
         .parts
         .iter()
@@ -194,7 +189,7 @@ fn judge(worst: &WorstCase, available: u64) -> Finding {
     if worst.total() <= available {
         return Finding::fine(SUBJECT, format!("at worst {total} of {may}: {parts}"));
     }
-    let cure = match worst.connections_within(available) {
+    let cure = match connections_within(config, shards, available) {
         0 => "lower websocket.max_outbound_total_bytes, server.event_buffer_total_bytes, security.max_message_size or the \
               number of shards"
             .to_owned(),
@@ -228,16 +223,15 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_would_fit_fits_and_a_little_more_does_not() {
-        for available in [2_u64 << 30, 16 << 30] {
-            let worst = WorstCase::of(&with_connections(1_000_000), 2);
-            let fit = worst.connections_within(available);
-            let total = |connections: u64| {
-                let connections = usize::try_from(connections).expect("it is no more than a million");
-                WorstCase::of(&with_connections(connections), 2).total()
-            };
+    fn what_it_says_would_fit_fits_and_one_more_does_not() {
+        for available in [4_u64 << 30, 16 << 30] {
+            let fit = connections_within(&with_connections(1_000_000), 2, available);
+            let total = |connections| WorstCase::of(&with_connections(connections), 2).total();
             assert!(fit > 100, "{fit}");
-            assert!(total(fit) <= available, "{fit}: {} of {available}", total(fit));
+            assert!(
+                total(fit) <= available && total(fit + 1) > available,
+                "{fit} in {available}"
+            );
         }
     }
 
@@ -259,13 +253,13 @@ mod tests {
 
     #[test]
     fn too_much_is_said_with_the_cure() {
-        let worst = WorstCase::of(&with_connections(100_000), 1);
-        let fine = judge(&worst, worst.total());
+        let config = with_connections(100_000);
+        let fine = judge(&config, 1, WorstCase::of(&config, 1).total());
         assert_eq!(fine.state, State::Fine, "{}", fine.text);
-        let advice = judge(&worst, 4 << 30);
+        let advice = judge(&config, 1, 4 << 30);
         assert_eq!(advice.state, State::Advice);
         assert!(advice.text.contains("server.max_connections of "), "{}", advice.text);
-        let hopeless = judge(&worst, 64 << 20);
+        let hopeless = judge(&config, 1, 64 << 20);
         assert!(hopeless.text.contains("max_outbound_total_bytes"), "{}", hopeless.text);
     }
 }

@@ -1,7 +1,10 @@
 //! What an operator allows.
 
-use super::ROOMS_MAX;
 use std::time::Duration;
+
+/// Most rooms of the whole server, over all apps and games, however many connections it has; it bounds the map of games. One
+/// over [`Limits::rooms_max`] is refused with [`Refusal::CreationRate`](super::Refusal::CreationRate) and the length of a whole window.
+pub const ROOMS_MAX: usize = 1 << 20;
 
 /// What an operator allows. 0 means none are allowed (D40).
 #[derive(Debug, Clone)]

@@ -16,6 +16,6 @@ mod totals;
 pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Ticket, Verdict};
 pub use attempts::WINDOWS_MAX;
 pub use client_address::normalise;
-pub use limits::{AppLimits, Limits};
-pub use rules::{Admission, ROOMS_MAX};
+pub use limits::{AppLimits, Limits, ROOMS_MAX};
+pub use rules::Admission;
 pub use totals::{Refusals, Totals};

@@ -14,10 +14,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most rooms of the whole server, over all apps and games, however many connections it has; it bounds the map of games. One
-/// over [`Limits::rooms_max`] is refused with [`Refusal::CreationRate`] and the length of a whole window.
-pub const ROOMS_MAX: usize = 1 << 20;
-
 /// The counts, and the rules by which they grow.
 ///
 /// Everything here is bounded: connections by [`Limits::connections_max`], rooms and games by [`Limits::rooms_max`], windows by
