@@ -15,21 +15,37 @@ pub(crate) struct Door {
 pub(crate) enum Serves {
     /// Signal Fish, health and metrics.
     Main,
+    /// Matchbox.
+    Matchbox,
 }
 
 impl Serves {
+    /// What operators call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Matchbox => "matchbox",
+        }
+    }
+
     /// The keys that say where it is.
     pub(crate) fn keys(self) -> &'static str {
         match self {
             Self::Main => "`bind` and `port`",
+            Self::Matchbox => "`matchbox.bind` and `matchbox.port`",
         }
     }
 }
 
 /// The doors of a configuration, in the order of the listeners' indices. The main one is the first.
 pub(crate) fn doors(config: &Config) -> Vec<Door> {
-    vec![Door {
+    let main = Door {
         serves: Serves::Main,
         address: SocketAddr::new(config.bind, config.port),
-    }]
+    };
+    let matchbox = config.matchbox_address().map(|address| Door {
+        serves: Serves::Matchbox,
+        address,
+    });
+    [Some(main), matchbox].into_iter().flatten().collect()
 }

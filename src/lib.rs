@@ -17,6 +17,7 @@ pub mod control;
 mod doors;
 pub mod host;
 pub mod logging;
+mod pages;
 pub mod panics;
 mod server;
 mod site;

@@ -62,7 +62,10 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     let mut running = loaded.resolved.clone();
     let signal = loop {
         match signals.recv().unwrap_or(SIGTERM) {
-            SIGHUP => reload(&sources, &mut running, &mut server, &log),
+            SIGHUP => {
+                log.reopen();
+                reload(&sources, &mut running, &mut server, &log);
+            }
             signal => break signal,
         }
     };
@@ -185,6 +188,9 @@ fn failures(findings: &[Finding]) -> Option<String> {
 fn announce_start(config: &Config, server: &ServerHandle) {
     let address = server.address();
     tracing::info!(%address, "listening on {address}");
+    for (name, address) in server.other_addresses() {
+        tracing::info!(%address, "{name} listens on {address}");
+    }
     let cpus: Vec<_> = server
         .cpus()
         .iter()

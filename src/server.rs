@@ -13,8 +13,8 @@ use signal_fish_core::ShardIndex;
 use signal_fish_core::admission::{Admission, Limits};
 use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Routes;
-use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::protocol::{self, Protocol};
 use signal_fish_core::shard::{Options, Plan, Reload};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
@@ -96,7 +96,7 @@ impl Server {
     /// # Errors
     /// A [`StartError`]; nothing of the server is left running then.
     pub fn start(config: &Config) -> Result<ServerHandle, StartError> {
-        Self::start_with_routes(config, site::routes())
+        Self::start_with_routes(config, site::routes(config))
     }
 
     /// As [`Self::start`], with another table of paths.
@@ -168,12 +168,15 @@ impl Server {
         };
         let (started, starts) = bounded(count);
         let options = options(config, connections_max, count);
-        let settings = Arc::new(settings);
+        let settings = protocol::Settings {
+            signal_fish: Arc::new(settings),
+            matchbox: config.matchbox_settings(),
+        };
         let sites = Arc::new(site::sites(config, routes));
         for ((at, inbox), (listeners, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
             let plan = Plan {
                 index: ShardIndex(shard_count(at)),
-                settings: Arc::clone(&settings),
+                settings: settings.clone(),
                 sites: Arc::clone(&sites),
                 options: options.clone(),
                 routing: routing.clone(),
@@ -209,6 +212,11 @@ impl ServerHandle {
     pub fn address(&self) -> SocketAddr {
         // The main door is always there, and the first.
         self.doors[0].address
+    }
+
+    /// Addresses of the other listeners, and what they serve: `matchbox`.
+    pub fn other_addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.doors.iter().skip(1).map(|door| (door.serves.name(), door.address))
     }
 
     /// The CPU of each shard; `None` for one that is not pinned.

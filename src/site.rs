@@ -1,35 +1,62 @@
-//! The table of paths, and who may use them.
+//! The tables of paths of every listener, and who may use them.
 
-use crate::Config;
 use crate::config::ClientIpHeader;
+use crate::doors::{self, Serves};
+use crate::{Config, pages};
 use signal_fish_core::http::{self, Origins, Routes, Site, Sites, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
-/// What is at which path.
-pub(crate) fn routes() -> Routes<Protocol> {
-    Routes::new(vec![
+/// What is at which path of the main listener.
+pub(crate) fn routes(config: &Config) -> Routes<Protocol> {
+    let mut table = vec![
         ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
         ("/v2/health", Target::Health),
         ("/healthz", Target::Health),
         ("/readyz", Target::Ready),
-    ])
+    ];
+    if config.http.pages {
+        table.extend(pages::table());
+    }
+    Routes::new(table)
 }
 
 /// What the listeners serve, in the order of their indices.
-pub(crate) fn sites(config: &Config, routes: Routes<Protocol>) -> Sites<Protocol> {
-    Sites::new(main(config, routes), Vec::new())
+pub(crate) fn sites(config: &Config, main: Routes<Protocol>) -> Sites<Protocol> {
+    let site = |routes, origins| Site {
+        routes,
+        origins,
+        trusted_proxies: trusted_proxies(config),
+    };
+    let others = doors::doors(config).into_iter().skip(1).map(|door| match door.serves {
+        Serves::Main => site(main.clone(), main_origins(config)),
+        Serves::Matchbox => site(
+            Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))])
+                .with_rooms(Protocol::Matchbox),
+            any_or_listed(&config.matchbox.allowed_origins),
+        ),
+    });
+    let others = others.collect();
+    Sites::new(site(main, main_origins(config)), others)
 }
 
-/// What the main listener serves.
-fn main(config: &Config, routes: Routes<Protocol>) -> Site<Protocol> {
+fn main_origins(config: &Config) -> Origins {
+    Origins::parse(&config.security.cors_origins)
+}
+
+/// An empty list stops nobody.
+fn any_or_listed(origins: &[String]) -> Origins {
+    if origins.is_empty() {
+        Origins::Any
+    } else {
+        Origins::Listed(origins.to_vec())
+    }
+}
+
+fn trusted_proxies(config: &Config) -> TrustedProxies {
     let header = match config.security.client_ip_header {
         ClientIpHeader::XForwardedFor => http::ClientIpHeader::XForwardedFor,
         ClientIpHeader::Forwarded => http::ClientIpHeader::Forwarded,
     };
-    Site {
-        routes,
-        origins: Origins::parse(&config.security.cors_origins),
-        trusted_proxies: TrustedProxies::new(config.security.trusted_proxies.clone(), header)
-            .with_proxy_protocol(config.security.proxy_protocol),
-    }
+    TrustedProxies::new(config.security.trusted_proxies.clone(), header)
+        .with_proxy_protocol(config.security.proxy_protocol)
 }

@@ -65,13 +65,16 @@ fn sample(key: &Key) -> (Value, Value) {
         "security.client_ip_header" => return (json!("Forwarded"), json!("forwarded")),
         "server.room_code_prefix" => return (json!("eu"), json!("EU")),
         "protocol.player_name_validation.allowed_symbols" => json!(["+", "!"]),
+        "matchbox.bind" => json!("::1"),
+        "matchbox.allowed_origins" => json!(["https://a.example", "http://localhost:3000"]),
+        "matchbox.topology" => return (json!("Client_Server"), json!("client_server")),
         "logging.level" => return (json!("Debug"), json!("debug")),
         "logging.format" => return (json!("Text"), json!("text")),
         "logging.rotation" => return (json!("HOURLY"), json!("hourly")),
         _ => match key.kind {
             Kind::Bool => json!(key.default != json!(true)),
-            Kind::Integer(min, max) => {
-                let default = key.default.as_u64().expect("an integer");
+            Kind::Integer(min, max) | Kind::OptionalInteger(min, max) => {
+                let default = key.default.as_u64().unwrap_or(min);
                 // One more or less keeps the rules between keys.
                 json!(if default < max { default + 1 } else { min })
             }
@@ -97,16 +100,18 @@ fn sample(key: &Key) -> (Value, Value) {
 fn misfits(key: &Key) -> Vec<Value> {
     let mut misfits = match key.kind {
         Kind::Bool => vec![json!(0), json!("yes"), json!(null)],
-        Kind::Integer(min, max) => {
+        Kind::Integer(min, max) | Kind::OptionalInteger(min, max) => {
             let mut misfits = vec![
                 json!(max + 1),
                 json!(-1),
                 json!(1.5),
                 json!("1"),
                 json!(true),
-                json!(null),
                 json!(u64::MAX),
             ];
+            if let Kind::Integer(..) = key.kind {
+                misfits.push(json!(null));
+            }
             misfits.extend(min.checked_sub(1).map(|below| json!(below)));
             misfits
         }
@@ -356,7 +361,7 @@ fn every_key_refuses_a_variable_that_does_not_fit() {
     for key in KEYS.iter() {
         let text = match key.kind {
             Kind::Bool => "yes".to_owned(),
-            Kind::Integer(_, max) => (max + 1).to_string(),
+            Kind::Integer(_, max) | Kind::OptionalInteger(_, max) => (max + 1).to_string(),
             Kind::Choice(_) | Kind::OptionalChoice(_) => "neither".to_owned(),
             Kind::TextMap(_) | Kind::PlatformMap(_) | Kind::PlatformLists | Kind::Apps => "{".to_owned(),
             // Only those texts can be wrong that are held against a form.

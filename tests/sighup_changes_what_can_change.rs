@@ -187,7 +187,7 @@ fn a_faulty_file_changes_nothing_and_is_named() {
 
 #[test]
 fn the_level_changes_and_what_needs_a_restart_is_named() {
-    let mut changing = Changing::start(json!({}));
+    let mut changing = Changing::start(json!({"logging": {"level": "info"}}));
     assert!(!changing.server.log().contains("DEBUG"));
     changing.change(json!({
         "logging": {"level": "error"}, "server": {"ping_timeout": 77}, "security": {"metrics_auth_token": "hunter2-hunter2"}

@@ -192,6 +192,60 @@ fn files_hold_the_same_lines_and_are_named_by_their_rotation() {
     }
 }
 
+/// At debug every connection can be followed from accept to its end.
+#[test]
+fn the_life_of_a_connection_is_told_at_debug() {
+    let app = json!({"app_id": "life-of-an-app", "app_secret": "hunter2-hunter2"});
+    let server = Server::start(json!({
+        "logging": {"level": "debug"},
+        "security": {"require_websocket_auth": true, "authorized_apps": [app]},
+    }));
+    let mut alice = server.client();
+    alice.send(json!({"type": "Authenticate", "data": {"app_id": "life-of-an-app"}}));
+    let _ = (alice.next_message(), alice.next_message());
+    alice.join(json!({"game_name": "life-of-a-game", "player_name": "Alice-in-Wonderland"}));
+    alice.send_data(json!({"secret plans": "a payload nobody logs"}));
+    alice.send(json!({"type": "JoinRoom", "data": {"game_name": "life-of-a-game", "player_name": "Another-Alice"}}));
+    alice.expect("RoomJoinFailed");
+    let (player, room) = (alice.id.clone(), alice.room.clone());
+    alice.send_close(4321);
+    let mut raw = server.raw();
+    raw.send(b"nonsense\r\n\r\n");
+    wait_until("both ends are told", || {
+        let log = server.log();
+        log.contains("4321") && log.contains("dropped") && log.contains("\"ended\"")
+    });
+    let lines: Vec<_> = lines(&server.log())
+        .into_iter()
+        .filter(|line| line["target"] == "signal_fish::connection")
+        .collect();
+    let find = |message: &str| {
+        let found = lines.iter().find(|line| line["fields"]["message"] == message);
+        found.unwrap_or_else(|| panic!("`{message}` in {lines:#?}"))["fields"].clone()
+    };
+    for message in ["accepted", "opened", "joined", "closed"] {
+        let line = find(message);
+        assert_eq!(line["address"], "127.0.0.1", "{line}");
+        assert!(line["shard"].is_u64() && line["slot"].is_string(), "{line}");
+    }
+    let closed = find("closed");
+    assert_eq!(
+        (&closed["code"], &closed["app"], &closed["room"], &closed["player"]),
+        (&json!(4321), &json!("life-of-an-app"), &json!(room), &json!(player)),
+        "{closed}"
+    );
+    let refused: Vec<_> = lines
+        .iter()
+        .filter(|line| line["fields"]["message"] == "refused")
+        .collect();
+    assert_eq!(refused[0]["fields"]["reason"], "ALREADY_IN_ROOM", "{refused:?}");
+    assert_eq!(refused[0]["fields"]["player"], player.as_str(), "{refused:?}");
+    // The same words, from clients that send what is no HTTP.
+    assert!(refused[1]["fields"]["reason"].is_string(), "{refused:?}");
+    assert_eq!(find("room created")["room"], room.as_str());
+    assert_eq!(find("dropped, may return")["player"], player.as_str());
+}
+
 /// What a server of the documentation's example configuration does: the spelling `Json`, log files, keys without meaning.
 #[test]
 fn the_example_of_the_reference_server_runs_unchanged() {

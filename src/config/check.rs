@@ -94,6 +94,12 @@ pub(super) const ORIGINS: TextCheck = TextCheck {
     },
 };
 
+/// One web origin.
+pub(super) const ORIGIN: TextCheck = TextCheck {
+    expected: "an origin such as \"https://play.example.org\" (scheme, host and port, nothing after)",
+    accept: |text| parse_origin(text.trim()),
+};
+
 fn parse_origin(text: &str) -> Option<String> {
     if text == "null" {
         return Some(text.to_owned());

@@ -43,6 +43,8 @@ pub enum Kind {
     Bool,
     /// An integer, both bounds included.
     Integer(u64, u64),
+    /// The same, or null.
+    OptionalInteger(u64, u64),
     /// A string that passes a check, which may tidy it.
     Text(TextCheck),
     /// The same, or null.

@@ -53,6 +53,13 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             "expected false, or the proxies in security.trusted_proxies: nobody else may name a client".to_owned(),
         );
     }
+    if config.matchbox.enabled && config.matchbox.port.is_none() && config.port == u16::MAX {
+        fault(
+            "matchbox.port",
+            None,
+            "expected a port, because there is none behind `port`, which is 65535".to_owned(),
+        );
+    }
     let needed = outbound_bytes_needed(config);
     if needed.sum() > config.websocket.max_outbound_bytes {
         fault(

@@ -1,12 +1,15 @@
 //! What the configuration means to Signal Fish and to admission.
 
+use super::sections::matchbox::Topology;
 use super::sections::security::AppEntry;
 use super::typed::Config;
 use crate::host::limits::connections_by_open_files;
 use crate::host::memory;
 use signal_fish_core::admission::{AppLimits, Limits};
+use signal_fish_core::protocol::matchbox;
 use signal_fish_core::protocol::signal_fish::wire::NameRules;
 use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
+use std::net::SocketAddr;
 
 impl Config {
     /// What Signal Fish is told.
@@ -63,6 +66,32 @@ impl Config {
             default_relay_type: self.relay_types.default_relay_type.clone(),
             game_relay_mappings: self.relay_types.game_relay_mappings.clone(),
         }
+    }
+
+    /// What matchbox is told.
+    #[must_use]
+    pub fn matchbox_settings(&self) -> matchbox::Settings {
+        matchbox::Settings {
+            topology: match self.matchbox.topology {
+                Topology::FullMesh => matchbox::Topology::FullMesh,
+                Topology::ClientServer => matchbox::Topology::ClientServer,
+            },
+            peers_per_room_max: self.matchbox.max_peers_per_room,
+            invalid_messages_max: self.security.max_invalid_messages,
+        }
+    }
+
+    /// Where matchbox clients connect, if they may. A port of 0 means any free one.
+    #[must_use]
+    pub fn matchbox_address(&self) -> Option<SocketAddr> {
+        let port = match self.matchbox.port {
+            Some(port) => port,
+            None if self.port == 0 => 0,
+            // 65535 + 1 is a fault, found by the rules.
+            None => self.port.saturating_add(1),
+        };
+        let address = SocketAddr::new(self.matchbox.bind.unwrap_or(self.bind), port);
+        self.matchbox.enabled.then_some(address)
     }
 
     /// What admission is told.

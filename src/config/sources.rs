@@ -17,6 +17,8 @@ const DEFAULT_FILE: &str = "config.json";
 const PATH_VARIABLE: &str = "SIGNAL_FISH_CONFIG_PATH";
 /// A configuration is written by hand; more than this is a wrong file.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Documented for the listener that matchbox clients know: `false` turns it on.
+const ENHANCED_MODE_VARIABLE: &str = "MATCHBOX_ENHANCED_MODE";
 /// Variables of the reference server that this one does not read.
 const UNREAD_VARIABLES: &[&str] = &[
     "SIGNAL_FISH_CONFIG_JSON",
@@ -29,7 +31,8 @@ const UNREAD_VARIABLES: &[&str] = &[
 pub struct Sources {
     /// A file that must exist. None: `config.json` in the working directory, if it exists.
     pub file: Option<PathBuf>,
-    /// Environment variables; those whose name does not begin with `SIGNAL_FISH_` are passed over.
+    /// Environment variables; but for `MATCHBOX_ENHANCED_MODE`, those whose name does not begin with `SIGNAL_FISH_` are
+    /// passed over.
     pub environment: Vec<(OsString, OsString)>,
     /// Command-line flags: name, path of the key, text of the value.
     pub flags: Vec<(&'static str, &'static str, String)>,
@@ -48,6 +51,7 @@ impl Sources {
     pub(super) fn read(&self, faults: &mut Faults) -> Layers {
         let mut read = Layers::default();
         let mut environment = Layer::default();
+        self.enhanced_mode(&mut environment, faults);
         let variables = self.variables(faults);
         for (name, value) in &variables {
             if name != PATH_VARIABLE {
@@ -90,6 +94,32 @@ impl Sources {
         }
         variables.sort();
         variables
+    }
+
+    /// `MATCHBOX_ENHANCED_MODE`, which says what is *not* wanted. A variable for `matchbox.enabled` itself wins.
+    fn enhanced_mode(&self, layer: &mut Layer, faults: &mut Faults) {
+        let given = self.environment.iter().find(|(name, _)| name == ENHANCED_MODE_VARIABLE);
+        let Some(text) = given.map(|(_, value)| value.to_string_lossy()) else {
+            return;
+        };
+        let origin = Origin::Variable(ENHANCED_MODE_VARIABLE.to_owned());
+        match text.trim().to_ascii_lowercase().as_str() {
+            "" | "true" => {}
+            "false" => {
+                if let Some(key) = keys::find("matchbox.enabled") {
+                    layer
+                        .settings
+                        .extend(walk::setting(key, &Located::from(Value::Bool(true)), origin, faults));
+                }
+            }
+            _ => faults.add(|| Fault {
+                origin,
+                key: "matchbox.enabled".to_owned(),
+                value: Some(Value::from(text.as_ref()).to_string()),
+                problem: "expected true or false".to_owned(),
+                meant: None,
+            }),
+        }
     }
 
     fn flags(&self, faults: &mut Faults) -> Layer {
@@ -215,7 +245,10 @@ fn typed(key: &Key, text: &str) -> Located {
     let value = match key.kind {
         Kind::Bool => trimmed.to_ascii_lowercase().parse().map(Value::Bool).ok(),
         Kind::Integer(..) => trimmed.parse::<u64>().map(Value::from).ok(),
-        Kind::OptionalText(_) | Kind::OptionalChoice(_) if trimmed.is_empty() => Some(Value::Null),
+        Kind::OptionalInteger(..) | Kind::OptionalText(_) | Kind::OptionalChoice(_) if trimmed.is_empty() => {
+            Some(Value::Null)
+        }
+        Kind::OptionalInteger(..) => trimmed.parse::<u64>().map(Value::from).ok(),
         Kind::Text(_) | Kind::OptionalText(_) | Kind::Choice(_) | Kind::OptionalChoice(_) => None,
         Kind::TextList(_) if !trimmed.starts_with('[') => Some(
             trimmed

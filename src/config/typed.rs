@@ -4,7 +4,9 @@ use super::check;
 use super::key::Kind::{Integer, Text};
 use super::key::key;
 use super::section::section;
+use super::sections::http::Http;
 use super::sections::logging::Logging;
+use super::sections::matchbox::Matchbox;
 use super::sections::protocol::Protocol;
 use super::sections::rate_limit::RateLimit;
 use super::sections::relay_types::RelayTypes;
@@ -29,11 +31,13 @@ section! {
     sections {
         pub shards: Shards;
         pub server: Server;
+        pub http: Http;
         pub rate_limit: RateLimit;
         pub protocol: Protocol;
         pub logging: Logging;
         pub security: Security;
         pub websocket: WebSocket;
         pub relay_types: RelayTypes;
+        pub matchbox: Matchbox;
     }
 }

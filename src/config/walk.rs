@@ -97,12 +97,14 @@ impl Walker<'_> {
         let shown = !key.secret;
         match (key.kind, &located.node) {
             (Kind::Bool, Node::Leaf(Value::Bool(value))) => return Some(Value::Bool(*value)),
-            (Kind::Integer(min, max), Node::Leaf(Value::Number(number))) => {
+            (Kind::Integer(min, max) | Kind::OptionalInteger(min, max), Node::Leaf(Value::Number(number))) => {
                 if let Some(value) = number.as_u64().filter(|value| (min..=max).contains(value)) {
                     return Some(value.into());
                 }
             }
-            (Kind::OptionalText(_) | Kind::OptionalChoice(_), Node::Leaf(Value::Null)) => return Some(Value::Null),
+            (Kind::OptionalInteger(..) | Kind::OptionalText(_) | Kind::OptionalChoice(_), Node::Leaf(Value::Null)) => {
+                return Some(Value::Null);
+            }
             (Kind::Text(check) | Kind::OptionalText(check), _) => {
                 return self.text(path, check, located, shown);
             }
@@ -300,6 +302,7 @@ pub(super) fn expectation(kind: &Kind) -> String {
     match kind {
         Kind::Bool => "expected true or false".to_owned(),
         Kind::Integer(min, max) => format!("expected an integer from {min} to {max}"),
+        Kind::OptionalInteger(min, max) => format!("expected an integer from {min} to {max}, or null"),
         Kind::Text(check) => format!("expected {}", check.expected),
         Kind::OptionalText(check) => format!("expected {}, or null", check.expected),
         Kind::Choice(words) => format!("expected one of {}", words.join(", ")),

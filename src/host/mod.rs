@@ -18,7 +18,7 @@ use crate::Config;
 pub fn check(config: &Config) -> Vec<Finding> {
     let cpus = crate::server::choose_cpus(config);
     let shards = cpus.as_ref().map_or_else(|_| config.shards_expected(), Vec::len);
-    vec![
+    let mut findings = vec![
         rings::kernel(),
         rings::io_uring(),
         limits::locked_memory(shards),
@@ -26,10 +26,11 @@ pub fn check(config: &Config) -> Vec<Finding> {
         worst_case::finding(config, shards),
         processors(config, cpus),
         network::backlog(),
-        network::port(config),
-        network::port_range(config),
-        crate::logging::directory(&config.logging),
-    ]
+    ];
+    findings.extend(network::ports(config));
+    findings.push(network::port_range(config));
+    findings.push(crate::logging::directory(&config.logging));
+    findings
 }
 
 fn processors(config: &Config, chosen: Result<Vec<Option<usize>>, crate::StartError>) -> Finding {

@@ -2,22 +2,28 @@
 
 use super::finding::Finding;
 use crate::Config;
+use crate::doors::{self, Door};
 use signal_fish_runtime::BACKLOG;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-/// Whether the port can be had. It is tried without SO_REUSEPORT, which would share it with a server that runs already.
-pub(super) fn port(config: &Config) -> Finding {
+/// Whether the ports can be had. They are tried without SO_REUSEPORT, which would share them with a server that runs
+/// already.
+pub(super) fn ports(config: &Config) -> impl Iterator<Item = Finding> {
+    doors::doors(config).into_iter().map(port)
+}
+
+fn port(Door { serves, address }: Door) -> Finding {
     const SUBJECT: &str = "port";
-    let address = SocketAddr::new(config.bind, config.port);
     let Err(error) = try_to_bind(address) else {
-        let found = match config.port {
-            0 => format!("{} has a free one", config.bind),
+        let found = match address.port() {
+            0 => format!("{} has a free one", address.ip()),
             _ => format!("{address} is free"),
         };
         return Finding::fine(SUBJECT, found);
     };
+    let keys = serves.keys();
     let cure = match error.kind() {
         ErrorKind::AddrInUse => "another program listens there: stop it, or set another port",
         ErrorKind::PermissionDenied => {
@@ -26,7 +32,7 @@ pub(super) fn port(config: &Config) -> Finding {
         ErrorKind::AddrNotAvailable => "bind must be an address of this machine",
         _ => "set another bind or port",
     };
-    Finding::failure(SUBJECT, format!("cannot listen on {address} ({error}): {cure}"))
+    Finding::failure(SUBJECT, format!("cannot listen on {address} ({error}; {keys}): {cure}"))
 }
 
 fn try_to_bind(address: SocketAddr) -> io::Result<()> {

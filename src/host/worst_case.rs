@@ -125,7 +125,8 @@ impl WorstCase {
 
         // The kernel allows twice what is asked for. Connections that nobody accepted yet hold input only.
         let buffers = 2 * (SEND_BUFFER_BYTES + RECEIVE_BUFFER_BYTES) as u64;
-        let waiting = shards * u64::try_from(BACKLOG).unwrap_or(0);
+        let listeners = shards * crate::doors::doors(config).len() as u64;
+        let waiting = listeners * u64::try_from(BACKLOG).unwrap_or(0);
         let sockets = connections + heads;
         let buffered = sockets * buffers + waiting * 2 * RECEIVE_BUFFER_BYTES as u64;
         let kernel = (sockets + waiting) * SOCKET_BYTES + buffered.min(tcp_bytes_max());

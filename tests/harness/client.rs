@@ -1,6 +1,6 @@
 //! A protocol client on tungstenite's WebSocket. It remembers everything it sent and saw, for the message of a failure.
 
-use super::PATIENCE;
+use super::{PATIENCE, secrets};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -113,6 +113,7 @@ impl Client {
     #[track_caller]
     pub fn send_text(&mut self, text: &str) {
         self.note(">>", text);
+        secrets::sent(text);
         self.deliver(Message::text(text));
     }
 
@@ -191,7 +192,10 @@ impl Client {
                 Err(error) => Incoming::Ended(error.to_string()),
             };
             match &incoming {
-                Incoming::Text(text) => self.note("<<", text),
+                Incoming::Text(text) => {
+                    secrets::received(text);
+                    self.note("<<", text);
+                }
                 other => self.note("<<", &format!("{other:?}")),
             }
             return Some(incoming);

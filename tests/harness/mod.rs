@@ -10,7 +10,9 @@
 pub mod client;
 pub mod raw;
 pub mod run;
+pub mod secrets;
 pub mod server;
+pub mod table;
 
 pub use client::{Client, Incoming};
 pub use raw::Raw;

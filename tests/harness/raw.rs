@@ -216,7 +216,8 @@ impl Raw {
             body: String::new(),
         };
         let announced = answer.header("content-length").and_then(|length| length.parse().ok());
-        let length: usize = if self.asked_for_head { 0 } else { announced.unwrap_or(0) };
+        let has_no_body = self.asked_for_head || status == 304;
+        let length: usize = if has_no_body { 0 } else { announced.unwrap_or(0) };
         let body = self.unread.get(end..end + length)?;
         answer.body = String::from_utf8_lossy(body).into_owned();
         Some((answer, end + length))

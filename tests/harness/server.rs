@@ -1,6 +1,6 @@
 //! The binary under test, one process per configuration.
 
-use super::{Client, PATIENCE, Raw};
+use super::{Client, PATIENCE, Raw, secrets};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -10,8 +10,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-/// Lines of output that are kept for a failing test.
-const LOG_LINES_MAX: usize = 200;
+/// Lines of output that are kept for [`Server::log`].
+const LOG_LINES_MAX: usize = 2_000;
+/// Bytes of output that are searched for secrets.
+const SEARCHED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
@@ -21,9 +23,18 @@ pub struct Server {
     pub pid: i32,
     /// Where it listens.
     pub addr: SocketAddr,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Output>>,
     /// Holds the configuration file and is the working directory.
     _dir: tempfile::TempDir,
+}
+
+/// What a server printed.
+#[derive(Debug, Default)]
+struct Output {
+    /// The last lines.
+    lines: Vec<String>,
+    /// All of it.
+    all: String,
 }
 
 /// A place for one server that the tests of a file share. It runs while a test holds it and is killed after the last
@@ -36,6 +47,7 @@ impl Server {
     pub fn start(overrides: Value) -> Self {
         let mut config = test_defaults();
         merge(&mut config, overrides);
+        secrets::configured(&config);
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("test-config.json");
         std::fs::write(&path, config.to_string()).expect("the configuration file is written");
@@ -59,7 +71,7 @@ impl Server {
             .spawn()
             .expect("the binary can be started");
         let pid = i32::try_from(child.id()).expect("a process id fits");
-        let log = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::new(Mutex::new(Output::default()));
         let (listening, heard) = channel();
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -78,7 +90,7 @@ impl Server {
                 let _ = child.wait();
                 // The collectors end with the pipes; what they read last may arrive a moment later.
                 std::thread::sleep(Duration::from_millis(100));
-                Err(log.lock().expect("log").join("\n"))
+                Err(log.lock().expect("log").lines.join("\n"))
             }
         }
     }
@@ -93,6 +105,20 @@ impl Server {
         let server = Arc::new(Self::start(overrides));
         *place = Arc::downgrade(&server);
         server
+    }
+
+    /// Where another listener is: `matchbox`.
+    #[must_use]
+    #[track_caller]
+    pub fn address_of(&self, listener: &str) -> SocketAddr {
+        let said = format!("{listener} listens on ");
+        let mut found = None;
+        super::wait_until(&said, || {
+            let log = self.log.lock().expect("log");
+            found = log.lines.iter().find_map(|line| address_behind(line, &said));
+            found.is_some()
+        });
+        found.expect("found")
     }
 
     /// A new connection.
@@ -160,7 +186,7 @@ impl Server {
     /// The last lines that it printed.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.lock().expect("log").join("\n")
+        self.log.lock().expect("log").lines.join("\n")
     }
 }
 
@@ -169,9 +195,12 @@ impl Drop for Server {
         let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let _ = child.kill();
         let _ = child.wait();
+        let log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if std::thread::panicking() {
-            eprintln_log(&self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            return eprintln_log(&log.lines);
         }
+        let leaked = secrets::leaked(&log.all);
+        assert!(leaked.is_empty(), "the log shows what it must not: {leaked:#?}");
     }
 }
 
@@ -200,13 +229,14 @@ pub fn binary(dir: &tempfile::TempDir) -> Command {
     command
 }
 
-/// Limits that one address cannot reach, and no log files. Everything else as documented.
+/// Limits that one address cannot reach, no log files, and a log that shows as much as there is, because it is
+/// [searched](secrets). Everything else as documented.
 #[must_use]
 pub fn test_defaults() -> Value {
     json!({
         "rate_limit": {"max_room_creations": 1_000_000, "max_join_attempts": 1_000_000},
         "security": {"max_connections_per_ip": 1_000_000},
-        "logging": {"level": "info", "enable_file_logging": false},
+        "logging": {"level": "trace", "enable_file_logging": false},
     })
 }
 
@@ -225,7 +255,7 @@ pub fn merge(base: &mut Value, over: Value) {
 /// Reads a pipe line by line on a thread of its own, so that the server never blocks on it.
 fn collect(
     pipe: impl Read + Send + 'static,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Output>>,
     listening: Option<std::sync::mpsc::Sender<SocketAddr>>,
 ) {
     std::thread::spawn(move || {
@@ -234,16 +264,24 @@ fn collect(
                 let _ = listening.send(addr);
             }
             let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if log.len() == LOG_LINES_MAX {
-                log.remove(0);
+            if log.all.len() + line.len() < SEARCHED_BYTES_MAX {
+                log.all.push_str(&line);
+                log.all.push('\n');
             }
-            log.push(line);
+            if log.lines.len() == LOG_LINES_MAX {
+                log.lines.remove(0);
+            }
+            log.lines.push(line);
         }
     });
 }
 
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on ")?;
+    address_behind(line, "listening on ")
+}
+
+fn address_behind(line: &str, said: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(said)?;
     let end = rest
         .find(|c: char| !matches!(c, '0'..='9' | 'a'..='f' | '.' | ':' | '[' | ']'))
         .unwrap_or(rest.len());

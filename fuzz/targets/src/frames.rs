@@ -43,7 +43,7 @@ impl From<Event<'_>> for Owned {
             Event::Oversize { kind, length } => Self::Oversize(kind, length),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong => Self::Pong,
-            Event::Close(code) => Self::Close(code),
+            Event::Close(said) => Self::Close(said.map(|(code, _)| code)),
         }
     }
 }

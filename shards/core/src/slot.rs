@@ -1,5 +1,7 @@
 //! What names a connection on its shard, a shard in its process, and a listener.
 
+use std::fmt;
+
 /// One connection on one shard.
 ///
 /// A slot that was given up is never named again: its generation moves on.
@@ -12,8 +14,14 @@ pub struct Slot {
 }
 
 /// A shard, counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardIndex(pub u16);
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
 
 /// A listener of a shard: its place in the list of [`Sites`](crate::http::Sites). 0 is the main one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -21,7 +21,7 @@ fn health_is_ok() {
 
 #[test]
 fn head_answers_as_get_without_the_body() {
-    for path in ["/v2/health", "/v2/ws", "/nowhere"] {
+    for path in ["/v2/health", "/v2/ws", "/nowhere", "/page"] {
         let get = answer(request(&format!("GET {path}"), ""));
         let head = answer(request(&format!("HEAD {path}"), ""));
         assert_eq!(head.body, "");
@@ -39,15 +39,71 @@ fn unknown_path_is_404_and_names_the_known_ones() {
         assert_eq!(answer.header("content-type"), Some("application/json"));
         assert_eq!(
             answer.body,
-            r#"{"error":"not found","paths":["/v2/ws","/v2/health","/healthz","/readyz"]}"#
+            r#"{"error":"not found","paths":["/v2/ws","/v2/health","/healthz","/readyz","/page"]}"#
         );
+    }
+}
+
+#[test]
+fn a_page_comes_with_its_headers_in_the_encoding_that_the_client_takes() {
+    for (headers, encoding) in [
+        ("", None),
+        ("Accept-Encoding: gzip\r\n", Some("gzip")),
+        ("Accept-Encoding: br;q=1, GZIP ; q=0.001\r\n", Some("gzip")),
+        ("Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n", Some("gzip")),
+        ("Accept-Encoding: br, gzip;q=0\r\n", None),
+        ("Accept-Encoding: gzip; Q=0.000\r\n", None),
+        ("Accept-Encoding: gzipped, identity\r\n", None),
+        ("Accept-Encoding: \u{fffd},;;q=,\r\n", None),
+    ] {
+        for path in ["/page", "/part", "/page?a=b"] {
+            let answer = answer(request(&format!("GET {path}"), headers));
+            assert_eq!(answer.status, 200, "{headers}");
+            assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+            assert_eq!(answer.header("content-encoding"), encoding, "{headers}");
+            let body = if encoding.is_some() { "in gzip" } else { "plain" };
+            assert_eq!(answer.body, body);
+            assert_eq!(answer.header("content-length"), Some(&*body.len().to_string()));
+            assert_eq!(answer.header("etag"), Some("W/\"1-a\""));
+            assert_eq!(answer.header("cache-control"), Some("no-cache"));
+            assert!(
+                answer
+                    .header("vary")
+                    .is_some_and(|value| value.contains("accept-encoding"))
+            );
+        }
+    }
+    assert_eq!(answer_when(WITHOUT_TICKET, request("GET /page", "")).status, 429);
+}
+
+#[test]
+fn a_page_that_the_client_has_is_not_sent_again() {
+    for (value, status) in [
+        ("W/\"1-a\"", 304),
+        ("\"1-a\"", 304),
+        ("\"0\" , W/\"1-a\"", 304),
+        ("*", 304),
+        ("\"1-b\"", 200),
+        ("1-a", 200),
+        ("w/\"1-a\"", 200),
+        ("", 200),
+    ] {
+        let header = format!("If-None-Match: {value}\r\n");
+        let answer = answer(request("GET /page", &header));
+        assert_eq!(answer.status, status, "{value}");
+        let body = if status == 304 { "" } else { "plain" };
+        assert_eq!(
+            (answer.body.as_str(), answer.header("content-length")),
+            (body, Some("5"))
+        );
+        assert_eq!(answer.header("etag"), Some("W/\"1-a\""));
     }
 }
 
 #[test]
 fn other_methods_are_not_allowed() {
     for method in ["POST", "DELETE", "get", "OPTIONS", "M-SEARCH"] {
-        for path in ["/v2/health", "/v2/ws"] {
+        for path in ["/v2/health", "/v2/ws", "/page"] {
             let answer = answer(request(&format!("{method} {path}"), ""));
             assert_eq!((answer.status, answer.body.as_str()), (405, ""), "{method} {path}");
             assert_eq!(answer.header("allow"), Some("GET,HEAD"));

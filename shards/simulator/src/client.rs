@@ -315,8 +315,14 @@ pub(crate) fn upgrade_request(query: &str) -> Vec<u8> {
 /// A request for an upgrade to Signal Fish; `query` follows the path, `headers` are lines.
 #[must_use]
 pub fn upgrade(query: &str, headers: &str) -> String {
+    upgrade_at(&format!("/v2/ws{query}"), headers)
+}
+
+/// A request for an upgrade at a target, which is a path with its query; `headers` are lines.
+#[must_use]
+pub fn upgrade_at(target: &str, headers: &str) -> String {
     format!(
-        "GET /v2/ws{query} HTTP/1.1\r\nHost: simulated\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {target} HTTP/1.1\r\nHost: simulated\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}\r\n"
     )
 }

@@ -5,7 +5,7 @@ use signal_fish_core::http::{Origins, Routes, Site, Sites, Target, TrustedProxie
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::shard::Options;
-use signal_fish_core::ws;
+use signal_fish_core::{ListenerIndex, ws};
 use std::time::Duration;
 
 /// Limits that stop nobody.
@@ -36,10 +36,24 @@ pub fn options(settings: &Settings) -> Options {
     }
 }
 
+/// The listener of matchbox.
+pub const MATCHBOX: ListenerIndex = ListenerIndex(1);
+
+/// What the other listeners serve.
+#[must_use]
+pub fn other_sites() -> Vec<Site<Protocol>> {
+    vec![Site {
+        routes: Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))])
+            .with_rooms(Protocol::Matchbox),
+        origins: Origins::Any,
+        trusted_proxies: TrustedProxies::default(),
+    }]
+}
+
 /// What the listeners serve of a server behind these proxies.
 #[must_use]
 pub fn sites(trusted_proxies: TrustedProxies) -> Sites<Protocol> {
-    Sites::new(site(trusted_proxies), Vec::new())
+    Sites::new(site(trusted_proxies), other_sites())
 }
 
 /// The paths of the main listener of a server behind these proxies.

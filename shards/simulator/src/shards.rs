@@ -9,6 +9,7 @@ use crate::sockets::LOCALHOST;
 use signal_fish_core::admission::Admission;
 use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::TrustedProxies;
+use signal_fish_core::protocol;
 use signal_fish_core::protocol::signal_fish::wire::{GameName, RoomCode};
 use signal_fish_core::protocol::signal_fish::{Settings, room};
 
@@ -60,7 +61,10 @@ impl Shards {
                     fanout_bytes_per_sec_max: 0,
                     ..options(&settings)
                 },
-                settings: Arc::clone(&settings),
+                settings: protocol::Settings {
+                    signal_fish: Arc::clone(&settings),
+                    ..protocol::Settings::default()
+                },
                 sites: Arc::clone(&sites),
                 routing: routing.clone(),
                 random: Box::new(Sequence::new(2 + u64::from(index))),

@@ -25,6 +25,8 @@ use crate::sockets::SimulatedSockets;
 use signal_fish_core::admission::{Admission, Ask, Limits};
 use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Sites;
+use signal_fish_core::protocol;
+use signal_fish_core::protocol::matchbox::Matchbox;
 use signal_fish_core::protocol::signal_fish::{Settings, SignalFish};
 use signal_fish_core::shard::{Next, Plan, Report, Shard};
 use signal_fish_core::{Now, ShardIndex, Slot};
@@ -124,13 +126,16 @@ impl World {
         let hashing = draw_hashing(&mut random);
         let network = Rc::new(RefCell::new(Network::new(shards, Sequence::stream(seed, 2))));
         let mailroom = Rc::new(RefCell::new(Mailroom::new(shards, Sequence::stream(seed, 3))));
-        let settings = Arc::new(design.settings);
+        let settings = protocol::Settings {
+            signal_fish: Arc::new(design.settings),
+            matchbox: design.matchbox,
+        };
         let sites = Arc::new(Sites::new(design.site, design.other_sites));
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {
                 index,
-                settings: Arc::clone(&settings),
+                settings: settings.clone(),
                 sites: Arc::clone(&sites),
                 options: design.options.clone(),
                 routing: routing.clone(),
@@ -191,6 +196,11 @@ impl World {
     /// What every shard knows of Signal Fish.
     pub fn all_signal_fish(&self) -> impl Iterator<Item = &SignalFish> {
         self.runners.iter().map(|runner| runner.shard.signal_fish())
+    }
+
+    /// What every shard knows of matchbox.
+    pub fn all_matchbox(&self) -> impl Iterator<Item = &Matchbox> {
+        self.runners.iter().map(|runner| runner.shard.matchbox())
     }
 
     /// The figures of a shard.

@@ -1,13 +1,17 @@
 //! Connections while they speak HTTP, and the end of the server as they see it (D39, D45, D35).
 
 use serde_json::{Value, json};
+use signal_fish_core::http::{Asset, Routes, Target};
 use signal_fish_simulator::world::{Design, Got, Id, World, just};
-use signal_fish_simulator::{Client, LOCALHOST, upgrade};
+use signal_fish_simulator::{Client, LOCALHOST, Line, upgrade};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
 const READY: &str = "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
 const NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n";
+const PAGE: &str = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
+const PAGE_BYTES: usize = 10_000;
 const HALF: &str = "GET /healthz HTTP/1.1\r\nHost";
 
 fn world() -> World {
@@ -68,6 +72,52 @@ fn the_hundredth_answer_is_the_last() {
     let id = admit(&mut world, &HEALTH.repeat(120));
     world.expect(id, answers(&[200; 100]));
     assert!(world.clients[id].is_over());
+}
+
+/// A page of 10,000 bytes, at `/page`.
+fn world_with_a_page() -> World {
+    static PAGE: LazyLock<Asset> = LazyLock::new(|| Asset {
+        content_type: "text/html; charset=utf-8",
+        tag: "\"a\"".to_owned(),
+        headers: "etag: \"a\"\r\n".to_owned(),
+        body: vec![b'x'; PAGE_BYTES],
+        gzip: None,
+        is_listed: true,
+    });
+    let mut design = Design::new(1, 5);
+    design.site.routes = Routes::new(vec![("/page", Target::Asset(&PAGE)), ("/healthz", Target::Health)]);
+    World::build(design)
+}
+
+#[test]
+fn who_asks_for_pages_and_does_not_read_them_gets_no_more_of_them() {
+    let mut world = world_with_a_page();
+    world.line = Line {
+        window_bytes: 2_000,
+        reads_bytes_max: 0,
+        ..Line::default()
+    };
+    let greedy = admit(&mut world, &PAGE.repeat(120));
+    let [others, held] = [1, 2].map(|_| {
+        world.line = Line::default();
+        let id = admit(&mut world, HEALTH);
+        world.expect(id, answers(&[200]));
+        world.report(0).outbound_bytes
+    });
+    assert_eq!(others, held);
+    assert!((PAGE_BYTES..4 * PAGE_BYTES).contains(&held), "{held}");
+    // Whoever reads late gets everything.
+    millis(&mut world, 9_000);
+    world.network().line(greedy).reads_bytes_max = 700;
+    world.settle();
+    world.expect(greedy, answers(&[200; 100]));
+    // Whoever never reads is given up.
+    world.line.window_bytes = 2_000;
+    world.line.reads_bytes_max = 0;
+    admit(&mut world, &PAGE.repeat(120));
+    assert!(world.report(0).outbound_bytes > 0);
+    millis(&mut world, 13_000);
+    assert_eq!(world.report(0).outbound_bytes, 0);
 }
 
 // ----- clocks

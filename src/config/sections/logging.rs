@@ -1,7 +1,7 @@
 //! `logging.*`: what is logged, and where.
 
 use crate::config::check;
-use crate::config::key::Kind::{Bool, Choice, OptionalChoice, Text};
+use crate::config::key::Kind::{Bool, Choice, Integer, OptionalChoice, Text};
 use crate::config::key::key;
 use crate::config::section::section;
 use serde::Deserialize;
@@ -20,8 +20,8 @@ section! {
         .weigh("`debug` and `trace` cost time on every connection; no level shows what players send.")
         .reloads();
 
-        /// Form of the log: a JSON object per line, or text for people.
-        pub format: LogFormat = key("logging.format", Choice(&["json", "text"]), "json");
+        /// Form of the log: a JSON object per line, or text for people. Null: text on a terminal, JSON elsewhere.
+        pub format: Option<LogFormat> = key("logging.format", OptionalChoice(&["json", "text"]), Value::Null);
 
         /// Whether the log also goes to files; it always goes to standard output.
         pub enable_file_logging: bool = key("logging.enable_file_logging", Bool, true).weigh(
@@ -31,14 +31,19 @@ section! {
 
         /// Directory of the log files; created if missing. Relative to the working directory.
         pub dir: PathBuf = key("logging.dir", Text(check::NOT_EMPTY), "logs")
-            .weigh("Files are never deleted here; use the system's means.");
+            .weigh("A disk that fills up costs lines, which are counted, and nothing else.");
 
         /// Name of the log file; rotation appends the date, in UTC.
         pub filename: String = key("logging.filename", Text(check::FILE_NAME), "server.log");
 
         /// When a new log file begins.
         pub rotation: LogRotation = key("logging.rotation", Choice(&["daily", "hourly", "never"]), "daily")
-            .weigh("`never` lets one file grow without bound.");
+            .weigh("`never` lets one file grow without bound, unless another program moves it away and sends SIGHUP.");
+
+        /// Log files that rotation leaves in the directory, the one that is written included; older ones are deleted.
+        pub max_files: usize = key("logging.max_files", Integer(0, 100_000), 30)
+            .unit("files")
+            .weigh("0 deletes none. Only files named `logging.filename`, a dot and a date are counted and deleted.");
     }
 }
 

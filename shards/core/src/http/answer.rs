@@ -1,5 +1,7 @@
 //! Plain HTTP answers (protocol 1, D29, D39).
 
+use super::asset::Asset;
+use super::head::Head;
 use std::borrow::Cow;
 
 /// An answer without what depends on the request it answers.
@@ -9,7 +11,11 @@ pub(super) struct Answer {
     content_type: &'static str,
     /// Header lines, each ended with CRLF.
     headers: &'static str,
-    body: Cow<'static, str>,
+    /// A header line, or nothing.
+    encoding: &'static str,
+    body: Cow<'static, [u8]>,
+    /// The client has the body already; the headers still tell its length.
+    is_known: bool,
 }
 
 /// What depends on the request.
@@ -27,12 +33,14 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 impl Answer {
-    fn new(status: &'static str, body: impl Into<Cow<'static, str>>) -> Self {
+    fn new(status: &'static str, body: &'static str) -> Self {
         Self {
             status,
             content_type: TEXT,
             headers: "",
-            body: body.into(),
+            encoding: "",
+            body: Cow::Borrowed(body.as_bytes()),
+            is_known: false,
         }
     }
 
@@ -43,6 +51,11 @@ impl Answer {
     /// Appends the bytes to send.
     pub(super) fn write(&self, form: Form<'_>, out: &mut Vec<u8>) {
         let length = self.body.len().to_string();
+        let body: &[u8] = if form.without_body || self.is_known {
+            b""
+        } else {
+            &self.body
+        };
         for part in [
             "HTTP/1.1 ",
             self.status,
@@ -52,19 +65,25 @@ impl Answer {
             &length,
             "\r\n",
             if form.closes { "connection: close\r\n" } else { "" },
+            self.encoding,
             self.headers,
             form.headers,
             "\r\n",
-            if form.without_body { "" } else { &self.body },
         ] {
             out.extend_from_slice(part.as_bytes());
         }
+        out.extend_from_slice(body);
     }
 }
 
 /// The server is well.
 pub(super) fn ok() -> Answer {
     Answer::new("200 OK", "OK")
+}
+
+/// The server is well, and says so in its own words.
+pub(super) fn text(text: &'static str) -> Answer {
+    Answer::new("200 OK", text)
 }
 
 /// The answer to a CORS preflight; [`super::Origins`] adds the rest.
@@ -85,10 +104,24 @@ pub(super) fn not_found(paths: &[&str]) -> Answer {
         paths: &'a [&'a str],
     }
     let error = "not found";
-    let body = serde_json::to_string(&Body { error, paths }).unwrap_or_default();
+    let body = serde_json::to_vec(&Body { error, paths }).unwrap_or_default();
     Answer {
         content_type: JSON,
-        ..Answer::new("404 Not Found", body)
+        body: Cow::Owned(body),
+        ..Answer::new("404 Not Found", "")
+    }
+}
+
+/// A page or a part of one; only its headers if the client has it already.
+pub(super) fn asset(asset: &'static Asset, head: &Head<'_>) -> Answer {
+    let (body, in_gzip) = asset.body_for(head);
+    let is_known = asset.is_known_to(head);
+    Answer {
+        content_type: asset.content_type,
+        encoding: if in_gzip { "content-encoding: gzip\r\n" } else { "" },
+        body: Cow::Borrowed(body),
+        is_known,
+        ..Answer::new(if is_known { "304 Not Modified" } else { "200 OK" }, "").with_headers(&asset.headers)
     }
 }
 

@@ -72,6 +72,20 @@ pub enum Refusal {
     Draining,
 }
 
+impl Refusal {
+    /// Why, in the words of the log. Nothing in it is the client's.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed(reason) => reason,
+            Self::TooLarge => "the head of the request is too large",
+            Self::Timeout => "the head of the request took too long",
+            Self::NoSlot => "no slot is left",
+            Self::Draining => "the server shuts down",
+        }
+    }
+}
+
 /// What comes after a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next<P> {

@@ -3,10 +3,12 @@
 //! **Nothing here waits.** The caller pushes bytes into a [`Conversation`], asks what they are, and sends the answers.
 //! Deadlines and tickets are the caller's, too: it names them with a [`Refusal`] and a [`Standing`].
 //!
-//! Imports run one way: `head`, `answer`, `origins` and `proxy_protocol` stand alone; `client_address` and `upgrade` read
-//! heads; `routes` decides what a request gets; `conversation` reads bytes and asks `routes`.
+//! Imports run one way: `head`, `origins` and `proxy_protocol` stand alone; `asset`, `client_address` and `upgrade` read
+//! heads; `answer` writes what `asset` chose; `routes` decides what a request gets; `conversation` reads bytes and asks
+//! `routes`.
 
 mod answer;
+mod asset;
 mod client_address;
 mod conversation;
 mod head;
@@ -15,6 +17,7 @@ mod proxy_protocol;
 mod routes;
 mod upgrade;
 
+pub use asset::Asset;
 pub use client_address::{ClientIpHeader, TrustedProxies};
 pub use conversation::{Conversation, Next, Read, Refusal};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};

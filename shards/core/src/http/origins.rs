@@ -11,7 +11,8 @@ pub enum Origins {
     Listed(Vec<String>),
 }
 
-const VARY: &str = "vary: origin, access-control-request-method, access-control-request-headers\r\n";
+/// What plain answers depend on: the origin, and for pages the encodings that the client takes.
+const VARY: &str = "vary: origin, access-control-request-method, access-control-request-headers, accept-encoding\r\n";
 
 impl Origins {
     /// From the configured text: `*`, or a comma-separated list.

@@ -1,6 +1,7 @@
 //! What a listener serves, and what one request of it gets (D29, D35, D43).
 
 use super::answer::{self, Answer};
+use super::asset::Asset;
 use super::client_address::TrustedProxies;
 use super::head::Head;
 use super::origins::Origins;
@@ -56,13 +57,21 @@ pub enum Target<P> {
     WebSocket(P),
     /// Whether the server runs: 200 for as long as it does.
     Health,
+    /// 200 with this text for as long as the server runs.
+    Text(&'static str),
     /// Whether newcomers are welcome: 503 while the server drains.
     Ready,
+    /// A page, or a part of one.
+    Asset(&'static Asset),
 }
 
 /// One table: path → what is there. A path matches as a whole, byte by byte.
 #[derive(Debug, Clone)]
-pub struct Routes<P>(Vec<(&'static str, Target<P>)>);
+pub struct Routes<P> {
+    table: Vec<(&'static str, Target<P>)>,
+    /// What is at every path of one segment, which names a room.
+    rooms: Option<P>,
+}
 
 /// What the shard knows of a connection while it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,20 +87,37 @@ impl<P> Routes<P> {
     /// From the table itself. The first of equal paths counts.
     #[must_use]
     pub fn new(table: Vec<(&'static str, Target<P>)>) -> Self {
-        Self(table)
+        Self { table, rooms: None }
+    }
+
+    /// As before, and every path of at most one segment is a WebSocket that speaks this protocol. Its segment,
+    /// percent-decoded, is the room. What the table has at such a path is for requests that are no upgrades.
+    #[must_use]
+    pub fn with_rooms(self, protocol: P) -> Self {
+        Self {
+            rooms: Some(protocol),
+            ..self
+        }
     }
 
     /// What is at this path.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Target<P>> {
-        self.0
+        self.table
             .iter()
             .find(|(known, _)| *known == path)
             .map(|(_, target)| target)
     }
 
+    /// The paths that a client is told of: all but the parts of pages.
     fn paths(&self) -> Vec<&'static str> {
-        self.0.iter().map(|(path, _)| *path).collect()
+        let rooms = self.rooms.iter().map(|_| "/{room}");
+        self.table
+            .iter()
+            .filter(|(_, target)| !matches!(target, Target::Asset(asset) if !asset.is_listed))
+            .map(|(path, _)| *path)
+            .chain(rooms)
+            .collect()
     }
 }
 
@@ -108,6 +134,7 @@ impl<P: Copy> Site<P> {
                     return Ok(Upgrade {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
+                        room: self.room(head)?,
                         query: head.query.map(Box::from),
                         answer,
                     });
@@ -121,9 +148,23 @@ impl<P: Copy> Site<P> {
         }
         Err(match target {
             Ok(Target::Ready) if standing.draining => answer::draining(),
+            Ok(Target::Text(text)) => answer::text(text),
+            Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
             Err(answer) => answer,
         })
+    }
+
+    /// The room that the path names, where paths name rooms.
+    fn room(&self, head: &Head<'_>) -> Result<Option<Box<str>>, Answer> {
+        let segment = head.path.strip_prefix('/').filter(|segment| !segment.is_empty());
+        let Some(segment) = segment.filter(|_| self.routes.rooms.is_some()) else {
+            return Ok(None);
+        };
+        match upgrade::percent_decoded(segment) {
+            Some(room) => Ok(Some(room.into())),
+            None => Err(answer::bad_request("The path is not percent-encoded UTF-8")),
+        }
     }
 
     /// What the request asks for, if it asks with the right method.
@@ -134,7 +175,15 @@ impl<P: Copy> Site<P> {
             "OPTIONS" if head.path == "*" => return Err(answer::options()),
             _ => {}
         }
-        let Some(&target) = self.routes.find(head.path) else {
+        let in_table = self.routes.find(head.path).copied();
+        let target = match self.routes.rooms.filter(|_| is_segment(head.path)) {
+            Some(protocol) if in_table.is_none() || head.has("upgrade") => {
+                self.room(head)?;
+                Some(Target::WebSocket(protocol))
+            }
+            _ => in_table,
+        };
+        let Some(target) = target else {
             return Err(answer::not_found(&self.routes.paths()));
         };
         match head.method {
@@ -142,6 +191,11 @@ impl<P: Copy> Site<P> {
             _ => Err(answer::method_not_allowed()),
         }
     }
+}
+
+/// Whether a path has at most one segment.
+fn is_segment(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|segment| !segment.contains('/'))
 }
 
 #[cfg(test)]

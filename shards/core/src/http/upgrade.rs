@@ -14,6 +14,8 @@ pub struct Upgrade<P> {
     pub protocol: P,
     /// The client's address (D23).
     pub client: IpAddr,
+    /// The room that the path names, percent-decoded, where paths name rooms.
+    pub room: Option<Box<str>>,
     /// The query of the URL, as it came.
     pub query: Option<Box<str>>,
     /// The 101 answer. Whoever keeps the connection sends it.
@@ -31,6 +33,19 @@ pub fn query_parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
         .last()
         .map(|(_, value)| value)
         .filter(|value| value.len() <= PARAMETER_BYTES_MAX)
+}
+
+/// The text that a part of a path stands for; `None` if it is not well encoded, or no UTF-8.
+pub(super) fn percent_decoded(segment: &str) -> Option<Cow<'_, str>> {
+    let mut rest = segment.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+        let (digits, after) = rest.get(at + 1..)?.split_at_checked(2)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        rest = after;
+    }
+    percent_encoding::percent_decode_str(segment).decode_utf8().ok()
 }
 
 /// Checks the handshake; returns the 101 answer, or the refusal.
@@ -69,7 +84,7 @@ pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answe
         ));
     }
     if !head.all("origin").all(|origin| origins.allows(origin)) {
-        return Err(answer::forbidden("This origin may not connect (security.cors_origins)"));
+        return Err(answer::forbidden("This origin may not connect"));
     }
     let accept = derive_accept_key(key);
     Ok(format!(
@@ -102,6 +117,23 @@ mod tests {
         let (longest, longer) = ("a".repeat(1024), "a".repeat(1025));
         assert!(query_parameter(&format!("g={longest}"), "g").is_some());
         assert_eq!(query_parameter(&format!("g={longer}"), "g"), None);
+    }
+
+    #[test]
+    fn a_segment_is_decoded_or_refused() {
+        for (segment, decoded) in [
+            ("game", Some("game")),
+            ("a%2Fb", Some("a/b")),
+            ("%c3%A4%20", Some("ä ")),
+            ("a+b", Some("a+b")),
+            ("%", None),
+            ("%2", None),
+            ("%2x", None),
+            ("a%zz", None),
+            ("%ff", None),
+        ] {
+            assert_eq!(percent_decoded(segment).as_deref(), decoded, "{segment}");
+        }
     }
 
     #[test]

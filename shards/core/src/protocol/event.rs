@@ -9,6 +9,8 @@ use std::net::IpAddr;
 pub struct Opening {
     /// Address of the client, proxies taken into account (D23).
     pub client: IpAddr,
+    /// The room that the path names, where paths name rooms.
+    pub room: Option<Box<str>>,
     /// Query of the URL.
     pub query: Option<Box<str>>,
 }

@@ -11,8 +11,11 @@
 //!   given to anybody else.
 //! * Every shard of a process measures [`Now::monotonic`] from the same start, because sessions take their times along.
 
+mod by_slot;
 mod echo;
 mod event;
+pub(crate) mod journal;
+pub mod matchbox;
 pub mod signal_fish;
 
 pub use event::{Message, Opening, Trouble};
@@ -20,8 +23,13 @@ pub use event::{Message, Opening, Trouble};
 use crate::Now;
 use crate::admission::{Notice, Verdict};
 use crate::effects::{Cx, Effects};
+use crate::entry::Routing;
 use crate::slot::{ShardIndex, Slot};
 use echo::Echo;
+use journal::Line;
+use matchbox::Matchbox;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use signal_fish::SignalFish;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +41,29 @@ pub enum Protocol {
     SignalFish,
     /// Sends every message back; for conformance suites.
     Echo,
+    /// Matchbox signaling.
+    Matchbox,
+}
+
+/// What operators set about the protocols.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// About Signal Fish.
+    pub signal_fish: Arc<signal_fish::Settings>,
+    /// About matchbox.
+    pub matchbox: matchbox::Settings,
+}
+
+impl Protocol {
+    /// Whether a connection may begin on any shard, so that the room in its URL is only a hint (D44). Otherwise it has to
+    /// begin on the owner of that room.
+    #[must_use]
+    pub fn begins_anywhere(self) -> bool {
+        match self {
+            Self::SignalFish | Self::Echo => true,
+            Self::Matchbox => false,
+        }
+    }
 }
 
 /// A session on its way to another shard.
@@ -47,9 +78,21 @@ pub enum Session {
 pub struct Protocols {
     /// Signal Fish.
     pub signal_fish: SignalFish,
+    /// Matchbox.
+    pub matchbox: Matchbox,
 }
 
 impl Protocols {
+    /// No sessions yet. `random` must be fit for secrets.
+    #[must_use]
+    pub fn new(settings: Settings, shard: ShardIndex, routing: &Routing, mut random: Box<dyn Rng + Send>) -> Self {
+        let of_matchbox = Box::new(StdRng::from_rng(&mut *random));
+        Self {
+            matchbox: Matchbox::new(settings.matchbox, routing.clone(), of_matchbox),
+            signal_fish: SignalFish::new(settings.signal_fish, shard, routing.clone(), random),
+        }
+    }
+
     /// The shard on which the connection should begin: the owner of the room that the URL names. `None` if it names
     /// none, or if the protocol does not heed it.
     #[must_use]
@@ -57,6 +100,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.home(opening),
             Protocol::Echo => None,
+            Protocol::Matchbox => Some(self.matchbox.home(opening)),
         }
     }
 
@@ -65,6 +109,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.opened(cx, opening),
             Protocol::Echo => {}
+            Protocol::Matchbox => self.matchbox.opened(cx, opening),
         }
     }
 
@@ -73,6 +118,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.message(cx, message),
             Protocol::Echo => Echo::message(cx, message),
+            Protocol::Matchbox => self.matchbox.message(cx, message),
         }
     }
 
@@ -80,7 +126,8 @@ impl Protocols {
     pub fn explain(&mut self, protocol: Protocol, cx: &mut Cx<'_>, trouble: &Trouble) {
         match protocol {
             Protocol::SignalFish => self.signal_fish.explain(cx, trouble),
-            Protocol::Echo => {}
+            // They have no message for that: the close frame alone explains.
+            Protocol::Echo | Protocol::Matchbox => {}
         }
     }
 
@@ -88,7 +135,23 @@ impl Protocols {
     pub fn verdict(&mut self, protocol: Protocol, cx: &mut Cx<'_>, verdict: Verdict) {
         match protocol {
             Protocol::SignalFish => self.signal_fish.verdict(cx, verdict),
-            Protocol::Echo => crate::entry::grant::give_back(verdict, cx.fx),
+            Protocol::Echo | Protocol::Matchbox => crate::entry::grant::give_back(verdict, cx.fx),
+        }
+    }
+
+    /// What a line of the log tells about a connection.
+    pub(crate) fn line(&self, protocol: Protocol, shard: ShardIndex, slot: Slot) -> Line<'_> {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.line(slot),
+            Protocol::Echo | Protocol::Matchbox => Line {
+                shard,
+                slot: Some(slot),
+                player: match protocol {
+                    Protocol::Matchbox => self.matchbox.peer_id(slot),
+                    _ => None,
+                },
+                ..Line::default()
+            },
         }
     }
 
@@ -97,6 +160,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.left(cx),
             Protocol::Echo => {}
+            Protocol::Matchbox => self.matchbox.left(cx),
         }
     }
 
@@ -105,7 +169,7 @@ impl Protocols {
     pub fn waits(&self, protocol: Protocol, slot: Slot) -> bool {
         match protocol {
             Protocol::SignalFish => self.signal_fish.waits(slot),
-            Protocol::Echo => false,
+            Protocol::Echo | Protocol::Matchbox => false,
         }
     }
 
@@ -115,7 +179,7 @@ impl Protocols {
     pub fn deadline(&self, protocol: Protocol, slot: Slot) -> Option<Duration> {
         match protocol {
             Protocol::SignalFish => self.signal_fish.deadline(slot),
-            Protocol::Echo => None,
+            Protocol::Echo | Protocol::Matchbox => None,
         }
     }
 
@@ -123,7 +187,7 @@ impl Protocols {
     pub fn due(&mut self, protocol: Protocol, cx: &mut Cx<'_>) {
         match protocol {
             Protocol::SignalFish => self.signal_fish.due(cx),
-            Protocol::Echo => {}
+            Protocol::Echo | Protocol::Matchbox => {}
         }
     }
 
@@ -134,7 +198,8 @@ impl Protocols {
                 let session = self.signal_fish.depart(slot)?;
                 Some(Session::SignalFish(Box::new(session)))
             }
-            Protocol::Echo => None,
+            // These move before their upgrade is answered, or never.
+            Protocol::Echo | Protocol::Matchbox => None,
         }
     }
 
@@ -165,6 +230,7 @@ impl Protocols {
     /// Nobody is told who left. The shard closes the connections.
     pub fn drain(&mut self, fx: &mut Effects) {
         self.signal_fish.drain(fx);
+        self.matchbox.drain();
     }
 }
 
@@ -174,6 +240,13 @@ impl Session {
     pub fn protocol(&self) -> Protocol {
         match self {
             Self::SignalFish(_) => Protocol::SignalFish,
+        }
+    }
+
+    /// Adds to a line of the log what the session knows on its way.
+    pub(crate) fn add_to<'a>(&self, line: Line<'a>) -> Line<'a> {
+        match self {
+            Self::SignalFish(session) => session.add_to(line),
         }
     }
 

@@ -18,6 +18,12 @@ macro_rules! id {
                 Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
             }
 
+            /// Reads the hyphenated, simple, braced or urn form, in any case.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                Uuid::try_parse(text).ok().map(Self)
+            }
+
             /// The 16 bytes in network order, as MessagePack frames carry them.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 16] {

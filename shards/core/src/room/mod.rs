@@ -4,6 +4,7 @@
 mod id;
 mod key;
 mod members;
+mod open;
 mod replay;
 mod replays;
 mod table;
@@ -11,6 +12,7 @@ mod table;
 pub use id::{MemberId, RoomId};
 pub use key::RoomKey;
 pub use members::{Dialect, Member, Members};
+pub use open::OpenRooms;
 pub use replay::Replay;
 pub use replays::Replays;
 pub use table::{Entry, RoomHandle, Rooms};

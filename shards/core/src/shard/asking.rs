@@ -109,10 +109,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match self.send_once(slot) {
                 Sent::Bytes(_) => {}
                 Sent::Blocked => {
+                    const REASON: &str = "too slow: the outbound buffer is full";
                     self.counters.closed_slow += 1;
+                    self.log_closed(slot, protocol, 1013, REASON);
                     self.end_session(slot, protocol);
                     self.effects.outboxes.cut(slot);
-                    return self.effects.close(slot, 1013, "too slow: the outbound buffer is full");
+                    return self.effects.close(slot, 1013, REASON);
                 }
                 Sent::Lost => return self.output_lost(slot),
             }

@@ -8,6 +8,7 @@ use super::state::Shard;
 use super::turn::DRAINED_PER_TURN_MAX;
 use crate::admission::Notice;
 use crate::http::{Conversation, Refusal};
+use crate::protocol::journal::{self, Line};
 use crate::protocol::{Protocol, Trouble};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
@@ -26,9 +27,44 @@ pub(super) fn refusal_text(refusal: Refusal) -> Vec<u8> {
 }
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
-    /// Ends the session of an open connection without the protocol's doing.
-    pub(super) fn leave(&mut self, slot: Slot, protocol: Protocol) {
+    /// Ends the session of an open connection without the protocol's doing. Code and reason are for the log.
+    pub(super) fn leave(&mut self, slot: Slot, protocol: Protocol, code: u16, reason: &str) {
+        self.log_closed(slot, protocol, code, reason);
         self.with_protocols(slot, |protocols, cx| protocols.left(protocol, cx));
+    }
+
+    /// An open connection ends, with this code, because of that.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn log_closed(&self, slot: Slot, protocol: Protocol, code: u16, reason: &str) {
+        if journal::is_on() {
+            Line {
+                code: Some(code),
+                reason: Some(reason),
+                ..self.protocols.line(protocol, self.index, slot)
+            }
+            .log("closed");
+        }
+    }
+
+    /// Something happened to a connection that speaks HTTP.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn log_http(&self, slot: Slot, message: &str, reason: Option<&str>) {
+        if journal::is_on() {
+            let address = match self.slots.get(slot).map(|connection| &connection.phase) {
+                Some(Phase::Head(head)) => Some(head.peer),
+                _ => None,
+            };
+            Line {
+                shard: self.index,
+                slot: Some(slot),
+                address,
+                reason,
+                ..Line::default()
+            }
+            .log(message);
+        }
     }
 
     /// Closes an open connection: a close frame goes behind what is in its outbox. Its session has ended already.
@@ -39,6 +75,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Closes an open connection for a reason that its client is told first.
     pub(super) fn give_notice(&mut self, slot: Slot, protocol: Protocol, trouble: &Trouble, code: u16, reason: &str) {
+        self.log_closed(slot, protocol, code, reason);
         self.with_protocols(slot, |protocols, cx| {
             protocols.explain(protocol, cx, trouble);
             protocols.left(protocol, cx);
@@ -53,9 +90,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
-        if !matches!(connection.phase, Phase::Head(_) | Phase::Open(_)) {
-            return;
+        match connection.phase {
+            Phase::Head(_) => self.log_http(slot, "ended", None),
+            Phase::Open(_) => {}
+            Phase::Free | Phase::Closing(_) | Phase::Ended => return,
         }
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         connection.phase = Phase::Closing(Linger {
             until,
             discarded: 0,
@@ -110,9 +152,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
-        if matches!(connection.phase, Phase::Ended) {
-            return;
+        match connection.phase {
+            Phase::Head(_) => self.log_http(slot, "ended", None),
+            Phase::Free | Phase::Ended => return,
+            Phase::Open(_) | Phase::Closing(_) => {}
         }
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return;
+        };
         let ticket = connection.ticket.take();
         connection.phase = Phase::Ended;
         connection.rest = None;

@@ -34,11 +34,22 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 Sent::Lost => return self.output_lost(slot),
             }
         }
-        if matches!(
+        if !matches!(
             self.slots.get(slot).map(|connection| &connection.phase),
-            Some(Phase::Closing(_))
+            Some(Phase::Open(_))
         ) {
-            self.serve_closing(slot);
+            self.sent_everything(slot);
+        }
+    }
+
+    /// The outbox of a connection that is not open is empty.
+    #[cold]
+    fn sent_everything(&mut self, slot: Slot) {
+        match self.slots.get(slot).map(|connection| &connection.phase) {
+            Some(Phase::Closing(_)) => self.serve_closing(slot),
+            // Its next request may have waited for this.
+            Some(Phase::Head(head)) if head.conversation.is_complete() => self.run_soon(slot),
+            _ => {}
         }
     }
 

@@ -5,11 +5,11 @@ use super::mail::Post;
 use super::moving::Stage;
 use super::newcomers::LAST_HEADS;
 use super::state::Shard;
-use super::turn::REQUESTS_PER_TURN_MAX;
+use super::turn::{REQUESTS_PER_TURN_MAX, UNREAD_ANSWERS_MAX};
 use crate::admission::{Notice, Refusal, Ticket};
 use crate::entry::Denied;
 use crate::http::{self, Next, Read, Upgrade};
-use crate::protocol::{Opening, Protocol, Trouble};
+use crate::protocol::{Opening, Protocol, Trouble, journal};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
 use std::net::IpAddr;
@@ -29,6 +29,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 Read::Introduced(client) => self.introduce(slot, client),
                 // Its answer waits for the verdict, which runs the connection again.
                 Read::Complete if asked => return,
+                // Whoever asks for pages and does not read them gets no more of them. The flush runs the connection again.
+                Read::Complete if self.effects.outboxes.unsent(slot).len() >= UNREAD_ANSWERS_MAX => return,
                 Read::Complete if requests == 0 => return self.run_soon(slot),
                 Read::Complete => {
                     requests -= 1;
@@ -195,6 +197,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Answers a connection that sent no request that could be served.
     fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
+        self.log_http(slot, "refused", Some(refusal.reason()));
         let Some((_, head)) = self.head(slot) else { return };
         let mut answer = Vec::new();
         head.conversation.refuse(refusal, &mut answer);
@@ -237,6 +240,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// The connection gets no ticket. It is told why when its request is complete (D27), if there are not too many like it.
     pub(super) fn refuse_ticket(&mut self, slot: Slot, refusal: Refusal) {
         self.counters.tickets_refused += 1;
+        self.log_http(slot, "refused", Some(journal::refusal(&refusal)));
         if let Some((_, head)) = self.head(slot) {
             head.standing = Standing::Refused(refusal);
         }
@@ -259,6 +263,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Upgrade {
             protocol,
             client,
+            room,
             query,
             answer,
         } = upgrade;
@@ -286,12 +291,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.effects.outboxes.open(slot);
             let trouble = Trouble::Refused(refusal);
             self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
+            self.log_closed(slot, protocol, 1008, "too many connections");
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening { client, query };
+        let opening = Opening { client, room, query };
         match self.protocols.home(protocol, &opening) {
             // A URL costs nothing, so nobody may aim connections at one shard with it (D44). Who joins moves anyway.
-            Some(home) if home != self.index && self.crowded.contains(&home) => {
+            Some(home) if home != self.index && protocol.begins_anywhere() && self.crowded.contains(&home) => {
                 self.counters.hints_ignored += 1;
                 self.open(slot, protocol, &opening);
             }

@@ -4,6 +4,7 @@ use super::connection::{Phase, Rest};
 use super::mail::{Mail, Post, Request};
 use super::moving::{Moving, Stage, State};
 use super::state::Shard;
+use crate::protocol::journal::{self, Line};
 use crate::slot::{ShardIndex, Slot};
 use crate::transport::Sockets;
 use crate::ws::write_close;
@@ -65,6 +66,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn turn_back(&mut self, slot: Slot, moving: Moving<S::Socket>) {
         let Moving { socket, mut state } = moving;
         self.counters.moves_failed += 1;
+        state.log(
+            self.index,
+            Some(slot),
+            "closed",
+            Some((1013, "it could not move to its shard")),
+        );
         let last = state.take_last_words();
         if let Err(socket) = self.sockets.add(slot, socket) {
             self.sockets.refuse(socket, &last);
@@ -92,7 +99,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return self.turn_away(socket, state);
         }
         self.counters.moves_in += 1;
+        state.log(self.index, Some(slot), "moved in", None);
         if self.is_draining() {
+            state.log(self.index, Some(slot), "closed", Some((1001, "the server shuts down")));
             let mut last = std::mem::take(&mut state.unsent);
             write_close(Some(1001), "server is shutting down", &mut last);
             self.effects
@@ -136,6 +145,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// There is no slot for a connection that moved here.
     fn turn_away(&mut self, socket: S::Socket, mut state: State) {
         self.counters.moves_failed += 1;
+        state.log(self.index, None, "closed", Some((1013, "no slot is left on its shard")));
         let last = state.take_last_words();
         self.sockets.refuse(socket, &last);
         self.abandon(state);
@@ -150,6 +160,28 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 }
 
 impl State {
+    /// Logs what happens to a connection on the move, with code and reason of its end.
+    fn log(&self, shard: ShardIndex, slot: Option<Slot>, message: &str, end: Option<(u16, &str)>) {
+        if !journal::is_on() {
+            return;
+        }
+        let line = Line {
+            shard,
+            slot,
+            code: end.map(|(code, _)| code),
+            reason: end.map(|(_, reason)| reason),
+            ..Line::default()
+        };
+        let line = match &self.stage {
+            Stage::Opening(_, opening) => Line {
+                address: Some(opening.client),
+                ..line
+            },
+            Stage::Session(session) => session.add_to(line),
+        };
+        line.log(message);
+    }
+
     /// What is left to send to a connection that cannot move: it may try again later.
     fn take_last_words(&mut self) -> Vec<u8> {
         let mut last = std::mem::take(&mut self.unsent);

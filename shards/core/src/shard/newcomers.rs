@@ -6,6 +6,7 @@ use super::mail::Post;
 use super::state::Shard;
 use crate::admission::Ask;
 use crate::http::{Conversation, Refusal};
+use crate::protocol::journal::{self, Line};
 use crate::slot::{ListenerIndex, Slot};
 use crate::transport::{Accepted, Sockets};
 use std::net::IpAddr;
@@ -67,6 +68,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let newcomers_max = self.newcomers_max();
         let Some((slot, connection)) = self.slots.take(newcomers_max) else {
             self.counters.newcomers_refused += 1;
+            if journal::is_on() {
+                Line {
+                    shard: self.index,
+                    address: Some(peer),
+                    reason: Some("no slot is left"),
+                    ..Line::default()
+                }
+                .log("refused");
+            }
             return self.sockets.refuse(socket, &refusal_text(Refusal::NoSlot));
         };
         let now = self.now.monotonic;
@@ -96,6 +106,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return self.slots.give_up(slot);
         }
         self.counters.accepted += 1;
+        self.log_http(slot, "accepted", None);
         self.arm(slot);
         if self.is_draining() {
             return;

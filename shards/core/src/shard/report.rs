@@ -1,6 +1,6 @@
 //! What a shard counts.
 
-use crate::protocol::signal_fish;
+use crate::protocol::{matchbox, signal_fish};
 use crate::slot::ShardIndex;
 
 /// Figures of one shard.
@@ -10,12 +10,16 @@ pub struct Report {
     pub shard: ShardIndex,
     /// Connections in whatever phase.
     pub connections: usize,
+    /// Bytes that wait to be sent, of all connections.
+    pub outbound_bytes: usize,
     /// What the shard counted.
     pub counters: Counters,
     /// What Signal Fish counted.
     pub signal_fish: signal_fish::Counters,
     /// What Signal Fish holds.
     pub gauges: signal_fish::Gauges,
+    /// What matchbox counted and holds.
+    pub matchbox: (matchbox::Counters, matchbox::Gauges),
 }
 
 /// What a shard counted since its start.

@@ -14,8 +14,9 @@ use crate::admission::Notice;
 use crate::effects::{Bounds, Cx, Effect, Effects};
 use crate::entry::{Routing, draw_hashing};
 use crate::http::Sites;
-use crate::protocol::signal_fish::{self, SignalFish};
-use crate::protocol::{Protocol, Protocols};
+use crate::protocol::matchbox::Matchbox;
+use crate::protocol::signal_fish::SignalFish;
+use crate::protocol::{Protocol, Protocols, Settings};
 use crate::slot::{ListenerIndex, ShardIndex, Slot};
 use crate::transport::Sockets;
 use rand::Rng;
@@ -31,8 +32,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub struct Plan {
     /// Its index.
     pub index: ShardIndex,
-    /// What operators set about Signal Fish.
-    pub settings: Arc<signal_fish::Settings>,
+    /// What operators set about the protocols.
+    pub settings: Settings,
     /// What its listeners serve over HTTP.
     pub sites: Arc<Sites<Protocol>>,
     /// Its bounds.
@@ -117,9 +118,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             sites,
             sockets,
             post,
-            protocols: Protocols {
-                signal_fish: SignalFish::new(settings, index, routing, random),
-            },
+            protocols: Protocols::new(settings, index, &routing, random),
             effects: Effects::new(Bounds {
                 bytes_max: options.outbound_bytes_max,
                 total_bytes_max: options.outbound_total_bytes_max,
@@ -166,18 +165,26 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         &self.protocols.signal_fish
     }
 
+    /// Matchbox, as this shard knows it.
+    #[must_use]
+    pub fn matchbox(&self) -> &Matchbox {
+        &self.protocols.matchbox
+    }
+
     /// What it counted, and what is there now.
     #[must_use]
     pub fn report(&self) -> Report {
         Report {
             shard: self.index,
             connections: self.slots.live(),
+            outbound_bytes: self.effects.outboxes.held(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
                 ..self.counters
             },
             signal_fish: self.protocols.signal_fish.counters(),
             gauges: self.protocols.signal_fish.gauges(),
+            matchbox: (self.protocols.matchbox.counters(), self.protocols.matchbox.gauges()),
         }
     }
 

@@ -150,7 +150,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         // No code of the protocols says this, so the close frame alone explains (D9).
         self.counters.closed_silent += 1;
-        self.leave(slot, protocol);
+        self.leave(slot, protocol, 1008, "ping timeout");
         self.close(slot, 1008, "ping timeout");
     }
 }

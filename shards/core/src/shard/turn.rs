@@ -19,6 +19,8 @@ pub(super) const FRAMES_PER_TURN_MAX: u32 = 32;
 pub(super) const BYTES_PER_TURN_MAX: usize = 64 * 1024;
 /// HTTP requests of one connection answered in a turn.
 pub(super) const REQUESTS_PER_TURN_MAX: u32 = 8;
+/// Bytes of HTTP answers that one connection has not taken when its next request waits.
+pub(super) const UNREAD_ANSWERS_MAX: usize = 16 * 1024;
 /// Outboxes sent in a turn.
 const SENDS_PER_TURN_MAX: usize = 1024;
 /// Places of connections that a drain goes through in a turn.

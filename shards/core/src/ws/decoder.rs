@@ -148,14 +148,14 @@ impl Decoder {
             ControlKind::Pong => Ok(Event::Pong),
             ControlKind::Close => {
                 self.position = Position::Closed;
-                close_code(payload).map(Event::Close)
+                close_reason(payload).map(Event::Close)
             }
         }
     }
 }
 
-/// The code in a close frame's body (RFC 6455, 5.5.1 and 7.4).
-fn close_code(body: &[u8]) -> Result<Option<u16>, Violation> {
+/// The code and the reason in a close frame's body (RFC 6455, 5.5.1 and 7.4).
+fn close_reason(body: &[u8]) -> Result<Option<(u16, &str)>, Violation> {
     let (code, reason) = match body {
         [] => return Ok(None),
         [_] => return Err(Violation::Protocol("close frame with half a code")),
@@ -164,8 +164,8 @@ fn close_code(body: &[u8]) -> Result<Option<u16>, Violation> {
     if !CloseCode::from(code).is_allowed() {
         return Err(Violation::Protocol("close code that may not be sent"));
     }
-    str::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
-    Ok(Some(code))
+    let reason = str::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
+    Ok(Some((code, reason)))
 }
 
 #[cfg(test)]

@@ -38,8 +38,8 @@ pub enum Event<'a> {
     Ping(&'a [u8]),
     /// A pong.
     Pong,
-    /// A close frame; nothing after it is read.
-    Close(Option<u16>),
+    /// A close frame with its code and reason, if it has any; nothing after it is read.
+    Close(Option<(u16, &'a str)>),
 }
 
 /// The client broke RFC 6455; the connection ends with this code.

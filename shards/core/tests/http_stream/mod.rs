@@ -2,9 +2,10 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use signal_fish_core::http::{
-    ClientIpHeader, Conversation, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes, Site, Standing, Target,
+    Asset, ClientIpHeader, Conversation, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes, Site, Standing, Target,
     TrustedProxies, Upgrade,
 };
 
@@ -31,6 +32,22 @@ pub(crate) const WITHOUT_TICKET: Standing = Standing {
 pub(crate) const UPGRADE: &str = "GET /v2/ws?game_name=g HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+/// At `/page`.
+pub(crate) static PAGE: LazyLock<Asset> = LazyLock::new(|| asset(true));
+/// At `/part`.
+static PART: LazyLock<Asset> = LazyLock::new(|| asset(false));
+
+fn asset(is_listed: bool) -> Asset {
+    Asset {
+        content_type: "text/html; charset=utf-8",
+        tag: "W/\"1-a\"".to_owned(),
+        headers: "etag: W/\"1-a\"\r\ncache-control: no-cache\r\n".to_owned(),
+        body: b"plain".to_vec(),
+        gzip: Some(b"in gzip".to_vec()),
+        is_listed,
+    }
+}
+
 pub(crate) fn site(origins: &str) -> Site<u8> {
     Site {
         routes: Routes::new(vec![
@@ -38,6 +55,8 @@ pub(crate) fn site(origins: &str) -> Site<u8> {
             ("/v2/health", Target::Health),
             ("/healthz", Target::Health),
             ("/readyz", Target::Ready),
+            ("/page", Target::Asset(&PAGE)),
+            ("/part", Target::Asset(&PART)),
         ]),
         origins: Origins::parse(origins),
         trusted_proxies: TrustedProxies::new(

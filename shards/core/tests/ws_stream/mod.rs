@@ -47,7 +47,7 @@ impl From<Event<'_>> for Owned {
             Event::Oversize { kind, length } => Owned::Oversize { kind, length },
             Event::Ping(payload) => Owned::Ping(payload.to_vec()),
             Event::Pong => Owned::Pong,
-            Event::Close(code) => Owned::Close(code),
+            Event::Close(said) => Owned::Close(said.map(|(code, _)| code)),
         }
     }
 }

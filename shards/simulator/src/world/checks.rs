@@ -19,7 +19,8 @@ impl World {
             "a ticket outlived its connection with seed {seed}"
         );
         let gauges = || self.all_signal_fish().map(SignalFish::gauges);
-        let sessions: usize = gauges().map(|gauges| gauges.sessions).sum();
+        let peers = self.all_matchbox().map(|matchbox| matchbox.gauges().peers);
+        let sessions: usize = gauges().map(|gauges| gauges.sessions).chain(peers).sum();
         let rooms: usize = gauges().map(|gauges| gauges.rooms).sum();
         assert_eq!(totals.rooms_active, rooms as u64, "rooms hold permits with seed {seed}");
         assert!(
@@ -54,6 +55,9 @@ impl World {
     pub fn assert_nothing_left(&self) {
         for signal_fish in self.all_signal_fish() {
             assert_eq!(signal_fish.gauges(), Default::default());
+        }
+        for matchbox in self.all_matchbox() {
+            assert_eq!(matchbox.gauges(), Default::default());
         }
         let totals = self.admission.totals();
         assert_eq!((totals.connections_active, totals.rooms_active), (0, 0));

@@ -1,10 +1,11 @@
 //! What a world is made of.
 
 use crate::network::Line;
-use crate::plan::{open_limits, options, site};
+use crate::plan::{open_limits, options, other_sites, site};
 use signal_fish_core::admission::Limits;
 use signal_fish_core::http::{Site, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
+use signal_fish_core::protocol::matchbox;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::shard::Options;
 
@@ -17,6 +18,8 @@ pub struct Design {
     pub seed: u64,
     /// What an operator sets about Signal Fish.
     pub settings: Settings,
+    /// What an operator sets about matchbox.
+    pub matchbox: matchbox::Settings,
     /// What admission allows.
     pub limits: Limits,
     /// What an operator sets about connections.
@@ -41,7 +44,8 @@ impl Design {
             settings,
             limits: open_limits(),
             site: site(TrustedProxies::default()),
-            other_sites: Vec::new(),
+            other_sites: other_sites(),
+            matchbox: matchbox::Settings::default(),
             line: Line::default(),
         }
     }

@@ -19,6 +19,8 @@ const HINT_BYTES_MAX: usize = 1024;
 
 /// Close code of a breach of policy (D9).
 const POLICY: u16 = 1008;
+/// Close code of a shutdown (D9).
+const GOING_AWAY: u16 = 1001;
 
 impl SignalFish {
     /// The shard of the room that a URL names with `game_name` and `room_code`. With authentication the app is part of the
@@ -53,6 +55,7 @@ impl SignalFish {
                 .then(|| cx.now.monotonic.saturating_add(self.settings.auth_timeout)),
         };
         self.sessions.insert(cx.slot, session);
+        self.log(cx.slot, "opened");
     }
 
     /// The connection is about to be closed by the shard: its client is told why. There may be no session.
@@ -82,6 +85,7 @@ impl SignalFish {
 
     /// Ends a connection for a reason of policy; a player drops and may return.
     pub(super) fn close(&mut self, cx: &mut Cx<'_>, reason: &'static str) {
+        self.log_closed(cx.slot, POLICY, reason);
         cx.close(POLICY, reason);
         self.left(cx);
     }
@@ -90,6 +94,7 @@ impl SignalFish {
     pub fn drain(&mut self, fx: &mut Effects) {
         let slots: Vec<_> = self.sessions.slots().collect();
         for slot in slots {
+            self.log_closed(slot, GOING_AWAY, "the server shuts down");
             if let Some(session) = self.sessions.end(slot) {
                 session.abandon(|notice| fx.notify(notice));
             }

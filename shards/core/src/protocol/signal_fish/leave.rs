@@ -18,6 +18,7 @@ impl SignalFish {
         let Some((player, room)) = self.sessions.player(cx.slot) else {
             return;
         };
+        self.log(cx.slot, "left");
         if let Some(session) = self.sessions.get_mut(cx.slot) {
             session.membership = Membership::None;
         }
@@ -81,12 +82,13 @@ impl SignalFish {
         };
         let Some(room) = self.rooms.get_mut(handle) else { return };
         room.hold_seat(id, &name);
+        let room_id = room.id();
         self.counters.drops += 1;
         self.records.insert(
             now.monotonic.saturating_add(self.settings.reconnection_window),
             Record {
                 player_id: id,
-                room_id: room.id(),
+                room_id,
                 app,
                 token,
                 name,
@@ -96,12 +98,14 @@ impl SignalFish {
                 since: room.await_return(),
             },
         );
+        self.log_room(room_id, Some(id), "dropped, may return");
     }
 
     /// A dropped player can no longer return.
     pub(super) fn expire(&mut self, fx: &mut Effects, record: Record) {
         self.counters.reconnections_expired += 1;
         self.records.remember_expired(&record);
+        self.log_room(record.room_id, Some(record.player_id), "may return no more");
         let Some(handle) = self.rooms.find_id(record.room_id) else {
             return;
         };
@@ -122,6 +126,7 @@ impl SignalFish {
         let room = entry.room;
         self.replays.changed(handle, room.replay().memory(), 0);
         self.counters.rooms_removed += 1;
+        self.log_room(room.id(), None, "room removed");
         self.counters.players_left += room.players().len() as u64;
         self.counters.spectators_left += room.spectators().len() as u64;
         encode(fx, &ServerMessage::RoomLeft);

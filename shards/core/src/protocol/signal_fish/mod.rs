@@ -19,6 +19,7 @@ mod dialect;
 mod draw;
 mod failure;
 mod join;
+mod journal;
 mod leave;
 mod lobby;
 mod moving;

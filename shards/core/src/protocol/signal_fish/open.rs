@@ -99,6 +99,7 @@ impl SignalFish {
         match self.rooms.insert(Entry { room, key, id, permit }) {
             Ok(room) => {
                 self.counters.rooms_created += 1;
+                self.log_room(id, None, "room created");
                 self.enter(cx, room, join);
             }
             Err(entry) => self.no_code(cx, entry.permit),
@@ -140,5 +141,6 @@ impl SignalFish {
         if filled {
             self.lobby_state_changed(cx.fx, handle);
         }
+        self.log(cx.slot, "joined");
     }
 }

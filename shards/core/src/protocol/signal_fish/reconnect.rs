@@ -119,6 +119,7 @@ impl SignalFish {
         if filled {
             self.lobby_state_changed(cx.fx, handle);
         }
+        self.log(cx.slot, "returned");
     }
 
     /// The connection takes the place of the one that the player had (D21).
@@ -145,6 +146,7 @@ impl SignalFish {
             session.membership = Membership::None;
         }
         self.close(&mut cx.at(old), "the player came back on another connection");
+        self.log(cx.slot, "took over");
     }
 
     /// A failed Reconnect counts as an attempt to join before its failure is told (D22).

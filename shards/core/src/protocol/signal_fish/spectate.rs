@@ -82,15 +82,20 @@ impl SignalFish {
             encode(cx.fx, &joined);
             self.deliver(cx.fx, handle, Some(id));
         }
+        self.log(cx.slot, "watches");
     }
 
     pub(super) fn leave_spectator(&mut self, cx: &mut Cx<'_>) {
-        let Some(session) = self.sessions.get_mut(cx.slot) else {
+        let Some(session) = self.sessions.get(cx.slot) else {
             return;
         };
         let Membership::Spectator(handle) = session.membership else {
             let text = "You are not currently spectating a room";
             return tell::error(cx, text, ErrorCode::NotASpectator);
+        };
+        self.log(cx.slot, "watches no more");
+        let Some(session) = self.sessions.get_mut(cx.slot) else {
+            return;
         };
         session.membership = Membership::None;
         let id = session.player_id;

@@ -134,6 +134,7 @@ impl SignalFish {
     pub(super) fn fail(&mut self, cx: &mut Cx<'_>, wanted: Wanted, failure: Failure) {
         let Failure { reason, code } = failure;
         let error_code = Some(code);
+        self.log_refused(cx.slot, code);
         match wanted {
             Wanted::App => {
                 self.authentication_failed(cx, Failure { reason, code });

@@ -102,6 +102,7 @@ impl World {
         self.shards[shard].fx.outboxes.open(slot);
         let opening = Opening {
             client: [127, 0, 0, 1].into(),
+            room: None,
             query: None,
         };
         self.with(client, |protocol, cx| protocol.opened(cx, &opening));

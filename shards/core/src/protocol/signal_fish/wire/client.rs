@@ -1,8 +1,8 @@
 //! What clients send.
 
 use super::connection_info::{ConnectionInfo, RelayTransport};
-use super::invalid::Invalid;
 use super::{game_data, json_strict};
+use crate::json::Invalid;
 use crate::room::{MemberId as PlayerId, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -152,7 +152,7 @@ impl<'a> ClientMessage<'a> {
     ///
     /// # Errors
     /// [`Invalid`] for everything protocol 2.8 lists, for arrays in place of objects, and for values that a strict parser could
-    /// not read (D2; see [`json_strict`](super::json_strict)).
+    /// not read (D2; see [`json`](crate::json)).
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
         if let Some(value) = game_data::value(text) {
             return Ok(Self::GameData(value));

@@ -1,7 +1,7 @@
 //! How players reach each other.
 
-use super::invalid::Invalid;
 use super::json_strict;
+use crate::json::Invalid;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;

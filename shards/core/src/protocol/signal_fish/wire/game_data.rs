@@ -1,9 +1,9 @@
 //! `GameData` in one pass: the message that players send all day is read without building anything.
 
-use super::json_strict::Scanner;
+use crate::json::Scanner;
 
 /// The JSON text of the relayed value in `{"type":"GameData","data":{"data":…}}`, checked as
-/// [`json_strict`](super::json_strict) does (D2).
+/// [`json`](crate::json) does (D2).
 ///
 /// `None` says only that the text does not have the usual shape. Its keys may be in another order, be more, or hold
 /// escapes; it may be another message, or none at all. Whatever this accepts, the general parser accepts with the same

@@ -4,8 +4,7 @@
 
 mod item;
 
-use super::invalid::{DEPTH_MAX, Invalid};
-use super::json_strict::KEPT_PREFIX;
+use crate::json::{DEPTH_MAX, Invalid, KEPT_PREFIX};
 use crate::room::MemberId as PlayerId;
 use data_encoding::BASE64;
 use item::{Item, Items};

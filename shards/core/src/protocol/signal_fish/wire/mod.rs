@@ -7,8 +7,6 @@ mod client;
 mod connection_info;
 mod error_code;
 mod game_data;
-mod invalid;
-pub mod json_strict;
 pub mod message_pack;
 mod name;
 mod server;
@@ -17,7 +15,6 @@ mod timestamp;
 pub use client::{Authenticate, AuthorityRequest, ClientMessage, GameDataFormat, JoinAsSpectator, JoinRoom, Reconnect};
 pub use connection_info::{CONNECTION_INFO_BYTES_MAX, CONNECTION_INFO_MEMORY_MAX, ConnectionInfo, RelayTransport};
 pub use error_code::ErrorCode;
-pub use invalid::{DEPTH_MAX, Invalid};
 pub use name::{GameName, NameError, NameRules, PlayerName, RoomCode};
 pub use server::{
     LobbyState, PeerConnection, PlayerInfo, PlayerNameRules, ProtocolInfo, RateLimits, Reconnected, RoomSnapshot,
@@ -25,4 +22,5 @@ pub use server::{
 };
 pub use timestamp::Timestamp;
 
+pub use crate::json::{self as json_strict, DEPTH_MAX, Invalid};
 pub use crate::room::{MemberId as PlayerId, RoomId};

@@ -2,7 +2,12 @@
 //! [`DEPTH_MAX`] deep, no lone surrogate escape in a string or a key, no number beyond the largest double, and no key that
 //! begins with [`KEPT_PREFIX`]. The grammar of JSON allows all four, and raw values with it.
 
-use super::invalid::{DEPTH_MAX, Invalid};
+/// Deepest nesting of objects and arrays that a relayed value may have; deeper ones could break the parsers of others (D2).
+pub const DEPTH_MAX: usize = 120;
+
+/// The text is no valid message of a client (protocol 2.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invalid;
 
 /// How keys begin that `serde_json`, which most Rust clients use, keeps for itself: with some of its features it takes an
 /// object whose first key is one of them for no object, and the message that holds it for invalid.
@@ -19,7 +24,7 @@ pub fn check(json: &str) -> Result<(), Invalid> {
 }
 
 /// Reads JSON from the front of a valid UTF-8 text; every method takes what its name says, or fails.
-pub(super) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
 }
@@ -29,6 +34,8 @@ pub(super) struct Scanner<'a> {
 struct Nesting {
     objects: u128,
     depth: usize,
+    /// How much deeper it may go.
+    left: usize,
 }
 
 const _: () = assert!(DEPTH_MAX <= u128::BITS as usize);
@@ -37,7 +44,7 @@ impl Nesting {
     fn enter(&mut self, object: bool) -> Option<()> {
         self.objects = self.objects << 1 | u128::from(object);
         self.depth += 1;
-        (self.depth <= DEPTH_MAX).then_some(())
+        (self.depth <= self.left).then_some(())
     }
 
     fn leave(&mut self) {
@@ -51,14 +58,14 @@ impl Nesting {
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self {
             bytes: text.as_bytes(),
             at: 0,
         }
     }
 
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
@@ -67,7 +74,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Tokens with any white space before each.
-    pub(super) fn tokens(&mut self, tokens: &[&[u8]]) -> Option<()> {
+    pub(crate) fn tokens(&mut self, tokens: &[&[u8]]) -> Option<()> {
         tokens.iter().try_for_each(|token| {
             self.space();
             self.exactly(token)
@@ -81,21 +88,29 @@ impl<'a> Scanner<'a> {
             .then(|| self.at += token.len())
     }
 
-    pub(super) fn space(&mut self) {
+    pub(crate) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
         }
     }
 
     /// The end of the text, with any white space before it.
-    pub(super) fn end(&mut self) -> Option<()> {
+    pub(crate) fn end(&mut self) -> Option<()> {
         self.space();
         (self.at == self.bytes.len()).then_some(())
     }
 
     /// Any value. Nothing here is recursive, so depth costs no stack.
-    pub(super) fn value(&mut self) -> Option<()> {
-        let mut nesting = Nesting::default();
+    pub(crate) fn value(&mut self) -> Option<()> {
+        self.value_inside(0)
+    }
+
+    /// A value inside so many objects and arrays, which count towards its depth.
+    pub(crate) fn value_inside(&mut self, outer: usize) -> Option<()> {
+        let mut nesting = Nesting {
+            left: DEPTH_MAX.checked_sub(outer)?,
+            ..Nesting::default()
+        };
         loop {
             match self.peek()? {
                 b'"' => self.string()?,
@@ -164,7 +179,8 @@ impl<'a> Scanner<'a> {
         self.bytes.get(self.at + 1..).is_some_and(is_kept)
     }
 
-    fn string(&mut self) -> Option<()> {
+    /// A string with its quotes.
+    pub(crate) fn string(&mut self) -> Option<()> {
         self.exactly(b"\"")?;
         loop {
             self.plain_text();

@@ -1,16 +1,22 @@
 //! The log: lines to standard output, and to files if configured.
 //!
 //! Writing happens on threads of its own, so that a stuck terminal or disk never stops a shard; lines that find the queue
-//! full are lost. Only this program's own events are logged, never those of libraries, so no payload gets here.
+//! full are lost, and told of. Only this program's own events are logged, never those of libraries, so no payload gets
+//! here.
 
-use crate::config::{LogFormat, LogLevel, LogRotation, Logging};
+mod destination;
+mod file;
+
+use crate::config::{LogFormat, LogLevel, Logging};
 use crate::host::finding::Finding;
+use destination::{Destination, Lines, Losses, Stream};
+use file::LogFiles;
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use std::sync::Arc;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
@@ -18,7 +24,7 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 /// Lines that may wait to be written, per destination.
 pub(crate) const LINES_WAITING_MAX: usize = 16 * 1024;
 
-/// Where lines go.
+/// What makes lines of events.
 type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
 
 /// The log of this process. It keeps the writers alive; dropping it writes what still waits.
@@ -30,12 +36,12 @@ pub struct Log {
 
 /// The threads that write.
 #[derive(Debug, Clone)]
-pub(crate) struct Writers(Arc<Mutex<Vec<WorkerGuard>>>);
+pub(crate) struct Writers(Arc<[Destination]>);
 
 impl Writers {
-    /// Writes what waits, for about a second per destination at most. Later lines are lost.
+    /// Writes what waits, for about a second at most. Later lines are lost.
     pub(crate) fn end(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        destination::end(&self.0);
     }
 }
 
@@ -54,6 +60,13 @@ impl Drop for Log {
 impl Log {
     pub(crate) fn writers(&self) -> Writers {
         self.writers.clone()
+    }
+
+    /// Opens log files anew: another program may have moved them away.
+    pub fn reopen(&self) {
+        for destination in self.writers.0.iter() {
+            destination.reopen();
+        }
     }
 
     /// Sets the level as [`start`] does. `announce` logs something about it, under the level that shows more.
@@ -78,30 +91,40 @@ impl Log {
 /// # Errors
 /// A sentence with the cure when the log file cannot be written, or a subscriber is there already.
 pub fn start(logging: &Logging) -> Result<Log, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("the log cannot be started: {error}");
+    let losses = Losses::new(&["stdout", "file"]);
     let mut writers = Vec::new();
     let mut layers = Layers::new();
-    let ansi = io::stdout().is_terminal();
-    layers.push(layer(
-        logging.format,
-        ansi,
-        writer(io::stdout(), "log-stdout", &mut writers),
-    ));
+    let stdout = io::stdout();
+    let is_terminal = stdout.is_terminal();
+    // A stream of its own: a thread that is stuck in a write must not hold the lock of the one that everybody uses.
+    let stream = stdout.as_fd().try_clone_to_owned().map_err(|error| failed(&error))?;
+    let stream = Stream(Lines::new(File::from(stream)));
+    writers.push(Destination::start(0, LINES_WAITING_MAX, stream, &losses).map_err(|error| failed(&error))?);
+    let for_people = if is_terminal { LogFormat::Text } else { LogFormat::Json };
+    // https://no-color.org
+    let ansi = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    layers.push(layer(logging.format.unwrap_or(for_people), ansi, writers[0].clone()));
     if logging.enable_file_logging {
-        let file = open(logging).map_err(|error| not_writable(logging, &error))?;
-        layers.push(layer(logging.format, false, writer(file, "log-file", &mut writers)));
+        let files = LogFiles::open(logging).map_err(|error| not_writable(logging, &error))?;
+        let files = Destination::start(1, LINES_WAITING_MAX, files, &losses).map_err(|error| failed(&error))?;
+        layers.push(layer(logging.format.unwrap_or(LogFormat::Json), false, files.clone()));
+        writers.push(files);
     }
     let (filter, doubt) = filter(logging.level);
     let (filter, handle) = reload::Layer::new(filter);
     tracing_subscriber::registry()
         .with(layers)
         .with(filter)
+        // Also where `RUST_LOG` asks for more.
+        .with(filter_fn(|metadata| metadata.target().starts_with("signal_fish")))
         .try_init()
-        .map_err(|error| format!("the log cannot be started: {error}"))?;
+        .map_err(|error| failed(&error))?;
     if let Some(doubt) = doubt {
         tracing::warn!("{doubt}");
     }
     Ok(Log {
-        writers: Writers(Arc::new(Mutex::new(writers))),
+        writers: Writers(writers.into()),
         filter: handle,
     })
 }
@@ -137,30 +160,9 @@ fn not_writable(logging: &Logging, error: &dyn std::fmt::Display) -> String {
     )
 }
 
-fn open(logging: &Logging) -> Result<RollingFileAppender, tracing_appender::rolling::InitError> {
-    let rotation = match logging.rotation {
-        LogRotation::Daily => Rotation::DAILY,
-        LogRotation::Hourly => Rotation::HOURLY,
-        LogRotation::Never => Rotation::NEVER,
-    };
-    RollingFileAppender::builder()
-        .rotation(rotation)
-        .filename_prefix(&logging.filename)
-        .build(&logging.dir)
-}
-
-fn writer(to: impl io::Write + Send + 'static, thread: &str, guards: &mut Vec<WorkerGuard>) -> NonBlocking {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LINES_WAITING_MAX)
-        .lossy(true)
-        .thread_name(thread)
-        .finish(to);
-    guards.push(guard);
-    writer
-}
-
-fn layer(format: LogFormat, ansi: bool, writer: NonBlocking) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let layer = fmt::layer().with_writer(writer).with_ansi(ansi);
+fn layer(format: LogFormat, ansi: bool, to: Destination) -> Box<dyn Layer<Registry> + Send + Sync> {
+    // What cannot be formatted would be told on standard error, which may be stuck.
+    let layer = fmt::layer().with_writer(to).with_ansi(ansi).log_internal_errors(false);
     match format {
         LogFormat::Json => layer.json().boxed(),
         LogFormat::Text => layer.boxed(),
