@@ -167,3 +167,40 @@ fn the_largest_go_first_when_all_together_hold_too_much() {
     let heard: Vec<Value> = world.take(room[5]);
     assert!(heard.iter().filter(|message| message["type"] == "GameData").count() >= 25);
 }
+
+/// A message of 28 bytes that becomes two kilobytes for everybody in a full lobby is paid for by its bytes.
+#[test]
+fn short_messages_pay_for_the_long_ones_that_they_cause() {
+    const PER_SECOND: u64 = 1 << 20;
+    const MESSAGES: usize = 60;
+    let mut design = Design::new(1, 5);
+    design.options.fanout_bytes_per_sec_max = PER_SECOND;
+    let mut world = World::build(design);
+    let names: Vec<String> = (0..50).map(|number| format!("p{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let room = world.room(&names, 50);
+    // Whoever is ready stands in every message; one of them never is, or the game would start.
+    for id in &room[1..49] {
+        world.send(*id, just("PlayerReady"));
+    }
+    world.advance(Duration::from_secs(5));
+    world.skip();
+    let before = world.report(0).counters;
+    for _ in 0..MESSAGES {
+        world.send(room[0], just("PlayerReady"));
+    }
+    world.advance(Duration::from_secs(1));
+    let after = world.report(0).counters;
+    let sent = after.bytes_out - before.bytes_out;
+    // A second, a tenth of one that was saved up, and one message more than that.
+    assert!((PER_SECOND / 2..PER_SECOND * 13 / 10).contains(&sent), "{sent}");
+    assert!(after.senders_paused > before.senders_paused);
+    world.advance(Duration::from_secs(20));
+    for id in [room[0], room[49]] {
+        assert_eq!(
+            world.take_types(id),
+            vec!["LobbyStateChanged"; MESSAGES],
+            "nothing is lost"
+        );
+    }
+}
