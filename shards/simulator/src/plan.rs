@@ -47,6 +47,7 @@ pub fn other_sites() -> Vec<Site<Protocol>> {
             .with_rooms(Protocol::Matchbox),
         origins: Origins::Any,
         trusted_proxies: TrustedProxies::default(),
+        token_binding: None,
     }]
 }
 
@@ -68,5 +69,6 @@ pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
         ]),
         origins: Origins::Any,
         trusted_proxies,
+        token_binding: None,
     }
 }

@@ -1,6 +1,7 @@
 //! What protocols are told by the shard.
 
 use crate::admission::Refusal;
+use crate::http::Binding;
 use crate::ws::{Kind, Violation};
 use std::net::IpAddr;
 
@@ -13,6 +14,8 @@ pub struct Opening {
     pub room: Option<Box<str>>,
     /// Query of the URL.
     pub query: Option<Box<str>>,
+    /// How its messages are signed, if they are.
+    pub binding: Option<Box<Binding>>,
 }
 
 /// A message of a client.

@@ -265,6 +265,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             client,
             room,
             query,
+            binding,
             answer,
         } = upgrade;
         let now = self.now.monotonic;
@@ -294,7 +295,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.log_closed(slot, protocol, 1008, "too many connections");
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening { client, room, query };
+        let opening = Opening {
+            client,
+            room,
+            query,
+            binding,
+        };
         match self.protocols.home(protocol, &opening) {
             // A URL costs nothing, so nobody may aim connections at one shard with it (D44). Who joins moves anyway.
             Some(home) if home != self.index && protocol.begins_anywhere() && self.crowded.contains(&home) => {

@@ -104,6 +104,7 @@ impl World {
             client: [127, 0, 0, 1].into(),
             room: None,
             query: None,
+            binding: None,
         };
         self.with(client, |protocol, cx| protocol.opened(cx, &opening));
         client
