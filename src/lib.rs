@@ -17,6 +17,8 @@ pub mod control;
 mod doors;
 pub mod host;
 pub mod logging;
+pub mod minute;
+pub mod notify;
 mod pages;
 pub mod panics;
 mod server;
