@@ -19,6 +19,8 @@ mod doors;
 pub mod host;
 pub mod logging;
 pub mod metrics;
+pub mod minute;
+pub mod notify;
 mod pages;
 pub mod panics;
 mod server;

@@ -250,6 +250,31 @@ fn the_life_of_a_connection_is_told_at_debug() {
     assert_eq!(find("dropped, may return")["player"], player.as_str());
 }
 
+/// What was refused is told once a minute, and at the end.
+#[test]
+fn what_was_refused_is_told_in_one_line() {
+    let server = Server::start(json!({"logging": {"level": "info"}, "security": {"max_connections_per_ip": 1}}));
+    let mut alice = server.client();
+    alice.send(json!({"type": "JoinRoom", "data": {"game_name": "log", "player_name": "Alice", "max_players": 0}}));
+    alice.expect("RoomJoinFailed");
+    let _second = server.client();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    wait_until("the last line is read", || server.log().contains("\"ended\""));
+    let lines = lines(&server.log());
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| line["fields"]["refused"].is_string())
+        .collect();
+    let [line] = &told[..] else { panic!("{lines:?}") };
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(
+        line["fields"]["refused"], "connections_of_one_address=1 joins=1",
+        "{line}"
+    );
+    assert!(line["fields"]["closed"].is_null(), "{line}");
+}
+
 /// What a server of the documentation's example configuration does: the spelling `Json`, log files, keys without meaning.
 #[test]
 fn the_example_of_the_reference_server_runs_unchanged() {

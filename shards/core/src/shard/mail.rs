@@ -45,6 +45,8 @@ pub enum Mail<K> {
         slot: Slot,
         /// Answer.
         verdict: Verdict,
+        /// Shards that hold far more connections than the others now (D44).
+        crowded: Arc<[ShardIndex]>,
     },
     /// A live connection moves here.
     Connection(Box<Moving<K>>),
@@ -72,6 +74,17 @@ pub enum Mail<K> {
     Drain,
 }
 
+impl<K> Mail<K> {
+    /// Gives back what the mail holds, if nobody takes it any more.
+    pub fn abandon(self, mut notify: impl FnMut(Notice)) {
+        match self {
+            Self::Verdict { verdict, .. } => verdict.give_back().into_iter().for_each(notify),
+            Self::Connection(moving) => moving.state.abandon(&mut notify),
+            Self::Answer { .. } | Self::Piece(_) | Self::Question { .. } | Self::Reload(_) | Self::Drain => {}
+        }
+    }
+}
+
 /// What an operator may change while shards run (D45).
 #[derive(Debug)]
 pub struct Reload {
@@ -92,6 +105,8 @@ pub enum Request {
         slot: Slot,
         /// Question.
         ask: Ask,
+        /// Connections of the shard now.
+        connections: usize,
     },
     /// Something ended.
     Notice(Notice),

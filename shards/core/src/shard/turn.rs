@@ -84,7 +84,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 break;
             };
             match mail {
-                Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
+                Mail::Verdict { slot, verdict, crowded } => {
+                    self.crowded = crowded;
+                    self.decided(slot, verdict);
+                }
                 Mail::Connection(moving) => self.arrive(*moving),
                 Mail::Answer { slot, number, answer } => self.answered_by_desk(slot, number, &answer),
                 Mail::Piece(piece) => self.feed_streams(&piece),

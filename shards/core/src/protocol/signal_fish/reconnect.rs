@@ -110,7 +110,7 @@ impl SignalFish {
         self.counters.reconnections += 1;
         self.counters.tokens_issued += u64::from(token.is_some());
         tell(cx, &reconnected(room, player_id, token.as_ref(), record.since));
-        room.stop_awaiting(player_id);
+        self.stop_awaiting(handle, player_id);
         let returned = ServerMessage::PlayerReconnected { player_id };
         self.broadcast(cx.fx, handle, Some(player_id), &returned);
         if is_authority {
