@@ -270,10 +270,7 @@ fn what_was_refused_is_told_in_one_line() {
         .collect();
     let [line] = &told[..] else { panic!("{lines:?}") };
     assert_eq!(line["level"], "INFO");
-    assert_eq!(
-        line["fields"]["refused"], "connections_of_one_address=1 joins=1",
-        "{line}"
-    );
+    assert_eq!(line["fields"]["refused"], "connections_per_address=1 joins=1", "{line}");
     assert!(line["fields"]["closed"].is_null(), "{line}");
 }
 
