@@ -68,6 +68,7 @@ fn sample(key: &Key) -> (Value, Value) {
             });
             return (json!([app]), json!([clean]));
         }
+        "security.admin_token" => json!("0123456789-admin,token"),
         "security.client_ip_header" => return (json!("Forwarded"), json!("forwarded")),
         "server.room_code_prefix" => return (json!("eu"), json!("EU")),
         "protocol.player_name_validation.allowed_symbols" => json!(["+", "!"]),

@@ -7,6 +7,7 @@
 mod ask;
 mod attempts;
 mod authentications;
+mod bans;
 mod client_address;
 mod crowding;
 mod limits;
@@ -15,6 +16,7 @@ mod totals;
 
 pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Ticket, Verdict};
 pub use attempts::WINDOWS_MAX;
+pub use bans::{BANS_MAX, TooManyBans};
 pub use client_address::normalise;
 pub use limits::{AppLimits, Limits, ROOMS_MAX};
 pub use rules::Admission;
