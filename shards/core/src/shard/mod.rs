@@ -39,7 +39,7 @@ mod turn;
 mod wheel;
 mod yielding;
 
-pub use mail::{Mail, Post, Reload, Request};
+pub use mail::{Cause, Mail, Post, Reload, Request, Told};
 pub use moving::Moving;
 pub use options::Options;
 pub use report::{Counters, Report};
