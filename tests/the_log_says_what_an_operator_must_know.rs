@@ -45,7 +45,11 @@ fn lines(log: &str) -> Vec<Value> {
         .collect()
 }
 
-const DOORS: [&str; 2] = ["security.require_websocket_auth", "security.cors_origins"];
+const DOORS: [&str; 3] = [
+    "security.require_websocket_auth",
+    "security.cors_origins",
+    "security.require_metrics_auth",
+];
 
 #[test]
 fn the_last_line_tells_what_was_counted() {
@@ -126,7 +130,7 @@ fn every_open_door_is_warned_of_and_no_closed_one() {
     let mut config = quiet(&json!({}));
     config["security"] = json!({
         "cors_origins": "https://play.example",
-        "metrics_auth_token": "hunter2-hunter2-hunter2", "max_connections_per_ip": 5
+        "require_metrics_auth": true, "metrics_auth_token": "hunter2-hunter2-hunter2", "max_connections_per_ip": 5
     });
     let closed = log_of(&config, &[], |_| {});
     let warnings: Vec<_> = lines(&closed)

@@ -5,7 +5,7 @@ use crate::network::{ConnectionId, Network};
 use crate::random::Sequence;
 use crate::sockets::Socket;
 use signal_fish_core::protocol::Trouble;
-use signal_fish_core::shard::{Cause, Mail, Post, Request, Told};
+use signal_fish_core::shard::{Cause, Mail, Post, Request, ToDesk, Told};
 use signal_fish_core::{ShardIndex, Slot};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -62,6 +62,10 @@ pub struct Mailroom {
     pub holds_moves: bool,
     /// Connections that a mailbox takes from other shards.
     pub moves_max: usize,
+    /// The desk takes nothing.
+    pub desk_is_closed: bool,
+    /// What arrived at the desk.
+    pub at_desk: VecDeque<ToDesk>,
     progress: u64,
 }
 
@@ -81,6 +85,8 @@ impl Mailroom {
             delay_max: Duration::ZERO,
             holds_moves: false,
             moves_max: usize::MAX,
+            desk_is_closed: false,
+            at_desk: VecDeque::new(),
             progress: 0,
         }
     }
@@ -222,7 +228,7 @@ impl Post<Socket> for SimulatedPost {
                     ledger.borrow_mut().answered(self.connection(*slot), verdict);
                 }
                 Mail::Drain => ledger.borrow_mut().drained(self.shard),
-                Mail::Connection(_) | Mail::Reload(_) => {}
+                _ => {}
             }
         }
         Some(mail)
@@ -257,5 +263,15 @@ impl Post<Socket> for SimulatedPost {
         let due = room.due();
         room.requests[usize::from(self.shard.0)].push(due, request);
         room.progress += 1;
+    }
+
+    fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk> {
+        let mut room = self.room.borrow_mut();
+        if room.desk_is_closed {
+            return Err(message);
+        }
+        room.progress += 1;
+        room.at_desk.push_back(message);
+        Ok(())
     }
 }

@@ -19,6 +19,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Input of a closing connection that is read and thrown away, in bytes.
 const DISCARD_BYTES_MAX: u32 = 64 * 1024;
 
+/// How RFC 6455 section 7.1.5 names the end of a connection without a close frame, for the log and to be counted.
+pub(super) const ABNORMAL: u16 = 1006;
+
 /// What an HTTP client reads that is refused without a connection.
 pub(super) fn refusal_text(refusal: Refusal) -> Vec<u8> {
     let mut answer = Vec::new();
@@ -30,8 +33,8 @@ pub(super) fn refusal_text(refusal: Refusal) -> Vec<u8> {
 fn logged(cause: Cause<'_>) -> (u16, &'static str) {
     match cause {
         Cause::Closed(code) => (code.unwrap_or(1005), "the client closed"),
-        Cause::Ended => (1006, "the connection ended without a close frame"),
-        Cause::Lost => (1006, "the connection was lost"),
+        Cause::Ended => (ABNORMAL, "the connection ended without a close frame"),
+        Cause::Lost => (ABNORMAL, "the connection was lost"),
         Cause::Silent => (1008, "ping timeout"),
         // Those who end these log them themselves.
         Cause::Slow => (1013, "too slow"),
@@ -45,6 +48,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.post.witness(Told::Left(slot, cause));
         let (code, reason) = logged(cause);
         self.log_closed(slot, protocol, code, reason);
+        if code == ABNORMAL {
+            self.effects.closes.count(code);
+        }
         self.with_protocols(slot, |protocols, cx| protocols.left(protocol, cx));
     }
 
@@ -107,7 +113,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         };
         match connection.phase {
-            Phase::Head(_) => self.log_http(slot, "ended", None),
+            Phase::Head(_) | Phase::Stream(_) => self.log_http(slot, "ended", None),
             Phase::Open(_) => {}
             Phase::Free | Phase::Closing(_) | Phase::Ended => return,
         }
@@ -169,7 +175,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         };
         match connection.phase {
-            Phase::Head(_) => self.log_http(slot, "ended", None),
+            Phase::Head(_) | Phase::Stream(_) => self.log_http(slot, "ended", None),
             Phase::Free | Phase::Ended => return,
             Phase::Open(_) | Phase::Closing(_) => {}
         }
@@ -216,6 +222,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match self.slots.get(slot).map(|connection| &connection.phase) {
                 Some(Phase::Open(_)) => self.close_for_drain(slot),
                 Some(Phase::Head(_)) => self.drain_head(slot),
+                Some(Phase::Stream(_)) => self.begin_closing(slot, false),
                 _ => {}
             }
         }
@@ -249,7 +256,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match mail {
                 Mail::Verdict { slot, verdict, .. } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
-                Mail::Reload(_) | Mail::Drain => {}
+                Mail::Answer { .. } | Mail::Piece(_) | Mail::Question { .. } | Mail::Reload(_) | Mail::Drain => {}
             }
         }
         self.flush(usize::MAX);

@@ -251,6 +251,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 let (code, reason) = said.unzip();
                 self.leave(slot, protocol, Cause::Closed(code));
                 if self.effects.outboxes.shut(slot) {
+                    self.effects.closes.count(1000);
                     self.effects
                         .outboxes
                         .append_with(slot, |out| write_close(code, reason.unwrap_or_default(), out));
