@@ -186,7 +186,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Report {
             shard: self.index,
             connections: self.slots.live(),
-            outbound_bytes: self.effects.outboxes.held(),
+            outbox_bytes: self.effects.outboxes.held(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
                 closes: self.effects.closes,
@@ -211,7 +211,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Figures {
             report: self.report(),
             streams: self.streams.iter().filter(is_open).count(),
-            outbox_bytes: self.effects.outboxes.held(),
             turns,
             relays,
             joins,
