@@ -180,6 +180,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         &self.protocols.matchbox
     }
 
+    /// Bytes that wait to be sent, for all connections and for one.
+    #[must_use]
+    pub fn unsent(&self, slot: Slot) -> (usize, usize) {
+        let outboxes = &self.effects.outboxes;
+        (outboxes.held(), outboxes.unsent(slot).len())
+    }
+
     /// What it counted, and what is there now.
     #[must_use]
     pub fn report(&self) -> Report {
