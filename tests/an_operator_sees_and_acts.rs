@@ -392,7 +392,7 @@ fn the_command_line_sees_and_acts() {
         assert_eq!(run.code, Some(code), "{args:?}: {}{}", run.out, run.err);
         assert!(run.err.contains(said), "{args:?}: {}", run.err);
     }
-    let nobody = harness::run::run(&["--port", "1", "status"], &token, &[]);
+    let nobody = harness::run::run(&["--bind", "127.0.0.1", "--port", "1", "status"], &token, &[]);
     assert!(
         nobody.code == Some(1)
             && ["127.0.0.1:1", "[::1]:1"]
