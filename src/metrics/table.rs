@@ -270,6 +270,11 @@ pub const METRICS: &[Metric] = &[
         source: Source::By("reason", refusals),
     },
     sum!(
+        "url_hints_ignored_total",
+        "Rooms named in URLs that were not heeded because their shard holds far more connections than the others.",
+        counters.hints_ignored
+    ),
+    sum!(
         "slow_consumer_closes_total",
         "Clients disconnected with 1013 because they read too slowly.",
         counters.closed_slow
@@ -420,6 +425,11 @@ pub const METRICS: &[Metric] = &[
         signal_fish.events_recorded
     ),
     sum!(
+        "reconnection_events_given_up_total",
+        "Broadcasts that were let go of because the replays of all rooms took too much memory.",
+        signal_fish.events_given_up
+    ),
+    sum!(
         "cleanup_expired_players_total",
         "Dropped players who did not return in time.",
         signal_fish.reconnections_expired
@@ -540,6 +550,7 @@ pub const METRICS: &[Metric] = &[
     each_held!("spectators", "Spectators in rooms now.", gauges.spectators),
     each_held!("streams", "Streams of metrics open now.", |shard| shard.streams),
     each_held!("outbox_bytes", "Bytes that wait to be sent.", |shard| shard
+        .report
         .outbox_bytes),
     each!(
         "accepted_total",
