@@ -115,10 +115,8 @@ impl ControlPlane {
         self.answered[usize::from(shard.0)] = true;
         if let Err(Mail::Verdict { verdict, .. }) = mailbox.try_push(mail) {
             // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
-            match verdict {
-                Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
-                Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
-                Verdict::Admitted | Verdict::Refused(_) => {}
+            if let Some(notice) = verdict.returned() {
+                self.admission.give_back(notice);
             }
         }
     }

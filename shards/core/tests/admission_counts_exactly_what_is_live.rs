@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use signal_fish_core::admission::{
-    Admission, AppIndex, AppLimits, Ask, Limits, Notice, Refusal, Refusals, Totals, Verdict, normalise,
+    Admission, AppIndex, AppLimits, Ask, Limits, Notice, Rates, Refusal, Refusals, Totals, Verdict, normalise,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -230,6 +230,7 @@ fn give_back(admission: &mut Admission, model: &mut Model, granted: Granted) {
                 .swap_remove(place.expect("a granted permit is in the model"));
             admission.give_back(Notice::RoomEnded(permit));
         }
+        Verdict::Lent(_) => panic!("nobody asked for a loan"),
         Verdict::Admitted | Verdict::Refused(_) => {}
     }
 }
@@ -314,6 +315,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             room_creations_max: creations,
             join_attempts_max: joins,
             time_window: Duration::from_secs(window),
+            relay: Rates::default(),
             apps,
         })
 }
@@ -383,6 +385,7 @@ fn a_room_refused_by_a_cap_still_counts_as_a_creation() {
         room_creations_max: 1,
         join_attempts_max: 1,
         time_window: MINUTE,
+        relay: Rates::default(),
         apps: Vec::new(),
     };
     let mut admission = Admission::new(limits, ahash::RandomState::with_seeds(1, 2, 3, 4));

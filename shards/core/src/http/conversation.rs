@@ -316,6 +316,14 @@ impl Conversation {
     }
 }
 
+/// What an HTTP client reads that is refused without a connection.
+#[must_use]
+pub fn refusal_text(refusal: Refusal) -> Vec<u8> {
+    let mut answer = Vec::new();
+    Conversation::default().refuse(refusal, &mut answer);
+    answer
+}
+
 impl Refusal {
     fn answer(self) -> Answer {
         match self {

@@ -19,8 +19,8 @@ mod upgrade;
 
 pub use asset::Asset;
 pub use client_address::{ClientIpHeader, TrustedProxies};
-pub use conversation::{Conversation, Next, Read, Refusal};
+pub use conversation::{Conversation, Next, Read, Refusal, refusal_text};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use origins::Origins;
 pub use routes::{Routes, Site, Sites, Standing, Target};
-pub use upgrade::{Upgrade, query_parameter};
+pub use upgrade::{Asks, Upgrade, add_subprotocol, query_parameter};

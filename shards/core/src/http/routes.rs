@@ -5,7 +5,7 @@ use super::asset::Asset;
 use super::client_address::TrustedProxies;
 use super::head::Head;
 use super::origins::Origins;
-use super::upgrade::{self, Upgrade};
+use super::upgrade::{self, Asks, Upgrade};
 use crate::slot::ListenerIndex;
 use std::net::IpAddr;
 
@@ -61,6 +61,8 @@ pub enum Target<P> {
     Text(&'static str),
     /// Whether newcomers are welcome: 503 while the server drains.
     Ready,
+    /// The same, in these words: 200 with the first, 503 with the second.
+    ReadyText(&'static str, &'static str),
     /// A page, or a part of one.
     Asset(&'static Asset),
 }
@@ -135,6 +137,8 @@ impl<P: Copy> Site<P> {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
                         room: self.room(head)?,
+                        asks: Asks::of(head),
+                        is_secure: self.trusted_proxies.says_secure(peer, head),
                         query: head.query.map(Box::from),
                         answer,
                     });
@@ -148,6 +152,8 @@ impl<P: Copy> Site<P> {
         }
         Err(match target {
             Ok(Target::Ready) if standing.draining => answer::draining(),
+            Ok(Target::ReadyText(_, text)) if standing.draining => answer::not_ready(text),
+            Ok(Target::ReadyText(text, _)) => answer::text(text),
             Ok(Target::Text(text)) => answer::text(text),
             Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),

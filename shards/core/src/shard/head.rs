@@ -250,11 +250,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         } = self;
         // It keeps its slot until it has read why. Who has had the time for that gives way first.
         let gives_way = refused_heads.add(slot, 0, |slot, _| {
-            slots
-                .get(slot)
-                .is_some_and(|connection| matches!(connection.phase, Phase::Head(_) | Phase::Closing(_)))
+            slots.get(slot).is_some_and(|connection| {
+                connection.ticket.is_none()
+                    && matches!(connection.phase, Phase::Head(_) | Phase::Open(_) | Phase::Closing(_))
+            })
         });
         if let Some(oldest) = gives_way {
+            if let Some(protocol) = self.open_protocol(oldest) {
+                self.leave(oldest, protocol, 1008, "too many connections");
+            }
             self.release(oldest);
         }
     }
@@ -265,6 +269,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             client,
             room,
             query,
+            asks,
+            is_secure,
             answer,
         } = upgrade;
         let now = self.now.monotonic;
@@ -284,29 +290,46 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 ..Rest::default()
             }));
         }
-        self.effects
-            .outboxes
-            .append_with(slot, |out| out.extend_from_slice(&answer));
-        if let Standing::Refused(refusal) = head.standing {
+        let mut opening = Opening {
+            client,
+            room,
+            query,
+            asks,
+            secure: is_secure.unwrap_or(false),
+            answer: Box::default(),
+            ticketless: false,
+        };
+        if protocol.answers_late() {
+            opening.answer = answer.into();
+            opening.ticketless = matches!(head.standing, Standing::Refused(_));
+        } else {
+            self.effects.answer(slot, &answer);
+        }
+        if let Standing::Refused(refusal) = head.standing
+            && !opening.ticketless
+        {
             self.effects.outboxes.open(slot);
             let trouble = Trouble::Refused(refusal);
             self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
             self.log_closed(slot, protocol, 1008, "too many connections");
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening { client, room, query };
         match self.protocols.home(protocol, &opening) {
-            Some(home) if home != self.index => {
+            Some(home) if home != self.index && !opening.ticketless => {
                 let stage = Stage::Opening(protocol, opening);
                 self.mail_connection(slot, home, stage);
             }
-            _ => self.open(slot, protocol, &opening),
+            _ => self.open(slot, protocol, opening),
         }
     }
 
     /// The upgrade is answered, or its answer is in the outbox: the session begins.
-    pub(super) fn open(&mut self, slot: Slot, protocol: Protocol, opening: &Opening) {
-        self.effects.outboxes.open(slot);
+    pub(super) fn open(&mut self, slot: Slot, protocol: Protocol, opening: Opening) {
+        let bound = self.options.manners(protocol).outbound_bytes_max;
+        self.effects.outboxes.bound(slot, bound);
+        if !protocol.answers_late() {
+            self.effects.outboxes.open(slot);
+        }
         self.with_protocols(slot, |protocols, cx| protocols.opened(protocol, cx, opening));
         self.arm(slot);
         self.run_soon(slot);

@@ -41,7 +41,7 @@ mod yielding;
 
 pub use mail::{Mail, Post, Reload, Request};
 pub use moving::Moving;
-pub use options::Options;
+pub use options::{Options, RelayOptions};
 pub use report::{Counters, Report};
 pub use state::{Plan, Shard};
 pub use turn::Next;

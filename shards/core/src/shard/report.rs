@@ -1,6 +1,6 @@
 //! What a shard counts.
 
-use crate::protocol::{matchbox, signal_fish};
+use crate::protocol::{matchbox, relay, signal_fish};
 use crate::slot::ShardIndex;
 
 /// Figures of one shard.
@@ -20,6 +20,8 @@ pub struct Report {
     pub gauges: signal_fish::Gauges,
     /// What matchbox counted and holds.
     pub matchbox: (matchbox::Counters, matchbox::Gauges),
+    /// What the room relay counted and holds.
+    pub relay: (relay::Counters, relay::Gauges),
 }
 
 /// What a shard counted since its start.

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::network::End;
-use signal_fish_core::admission::{Ask, Notice, Verdict};
+use signal_fish_core::admission::{Ask, Verdict};
 use signal_fish_core::shard::{Mail, Next, Request};
 use signal_fish_core::{ShardIndex, Slot};
 use std::time::Duration;
@@ -77,10 +77,8 @@ impl World {
 
     /// A verdict finds nobody any more.
     fn give_back(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
-            Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
-            Verdict::Admitted | Verdict::Refused(_) => {}
+        if let Some(notice) = verdict.returned() {
+            self.admission.give_back(notice);
         }
     }
 

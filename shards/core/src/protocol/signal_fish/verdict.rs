@@ -50,7 +50,11 @@ impl SignalFish {
             Ask::Create { .. } | Ask::OpenRoom { .. } => left(refused.creations).map(|left| Refusal::CreationRate {
                 retry_after_secs: left.as_secs(),
             }),
-            Ask::Connect { .. } | Ask::Authenticate { .. } => None,
+            Ask::Connect { .. }
+            | Ask::Authenticate { .. }
+            | Ask::Verify { .. }
+            | Ask::Enter { .. }
+            | Ask::Lend { .. } => None,
         }
     }
 
