@@ -3,7 +3,7 @@
 use crate::config::ClientIpHeader;
 use crate::doors::{self, Serves};
 use crate::{Config, pages};
-use signal_fish_core::http::{self, Origins, Routes, Site, Sites, Target, TrustedProxies};
+use signal_fish_core::http::{self, Origins, Routes, Site, Sites, Target, TokenBinding, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
 /// What is at which path of the main listener.
@@ -26,6 +26,7 @@ pub(crate) fn sites(config: &Config, main: Routes<Protocol>) -> Sites<Protocol> 
         routes,
         origins,
         trusted_proxies: trusted_proxies(config),
+        token_binding: token_binding(config),
     };
     let others = doors::doors(config).into_iter().skip(1).map(|door| match door.serves {
         Serves::Main => site(main.clone(), main_origins(config)),
@@ -51,6 +52,16 @@ fn relay_routes() -> Routes<Protocol> {
 
 fn main_origins(config: &Config) -> Origins {
     Origins::parse(&config.security.cors_origins)
+}
+
+/// Of Signal Fish alone, whatever the listener.
+fn token_binding(config: &Config) -> Option<TokenBinding<Protocol>> {
+    let binding = &config.security.transport.token_binding;
+    binding.enabled.then_some(TokenBinding {
+        protocol: Protocol::SignalFish,
+        required: binding.required,
+        require_client_fingerprint: binding.require_client_fingerprint,
+    })
 }
 
 fn trusted_proxies(config: &Config) -> TrustedProxies {

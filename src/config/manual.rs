@@ -3,12 +3,14 @@
 use super::key::{Key, Standing};
 use super::keys::{APP_FIELDS, KEYS, WITHOUT_EFFECT};
 use super::resolved::Resolved;
+use super::secret::MASK;
 use super::walk::expectation;
 use crate::host::limits::{FILES_PER_SHARD, FILES_PROCESS, LOCKED_BYTES_MIN, LOCKED_BYTES_PER_SHARD};
 use crate::host::rings::KERNEL_MIN;
 use serde_json::Value;
 
-/// A configuration as JSON, every key in the order of the table, secrets as `"***"` (D34).
+/// A configuration as JSON, every key in the order of the table, secrets as `"***"` (D34). Read as a file it gives the same
+/// configuration; it is refused as long as secrets stand in it like that.
 #[must_use]
 pub fn json(resolved: &Resolved) -> String {
     let entries: Vec<_> = KEYS
@@ -96,7 +98,6 @@ fn new_line(depth: usize, out: &mut String) {
 
 /// The value as it may be shown.
 fn shown(key: &Key, value: &Value) -> Value {
-    const MASK: &str = "***";
     match value {
         Value::Array(apps) if key.secret => apps
             .iter()
@@ -108,6 +109,14 @@ fn shown(key: &Key, value: &Value) -> Value {
                 app
             })
             .collect(),
+        // An entry of the defaults that some source took away has to be taken away again by whoever reads this.
+        Value::Object(entries) => {
+            let mut entries = entries.clone();
+            for name in key.default.as_object().into_iter().flat_map(|defaults| defaults.keys()) {
+                entries.entry(name).or_insert(Value::Null);
+            }
+            Value::Object(entries)
+        }
         Value::Null => Value::Null,
         _ if key.secret => MASK.into(),
         value => value.clone(),
@@ -225,7 +234,8 @@ Configuration validation failed:
 ```
 
 An unknown variable that begins with `SIGNAL_FISH_` is only a warning. `--validate-config` ends with 0 or 1,
-`--print-config` shows what came out of all sources with secrets as `\"***\"`, `--check` shows what the machine lacks.
+`--print-config` shows what came out of all sources as a file that gives the same configuration, but for secrets, which it
+shows as `\"***\"`. `--check` shows what the machine lacks.
 
 In the tables, limits of 0 mean that none are allowed unless the row says otherwise.
 ";

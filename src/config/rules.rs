@@ -7,6 +7,7 @@ use super::sections::relay_types::RelayTypes;
 use super::typed::Config;
 use ipnet::IpNet;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_BYTES_MAX;
+use std::net::IpAddr;
 
 /// A protection must not be switched on before it is built (D31).
 pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults) {
@@ -16,7 +17,7 @@ pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults)
             faults.add(|| Fault {
                 origin: resolved.origin(key.path).clone(),
                 key: key.path.to_owned(),
-                value: Some(value.to_string()),
+                value: (!key.secret).then(|| value.to_string()),
                 problem: format!(
                     "this version has no such protection and does not start as if it had; expected {}",
                     key.default
@@ -52,6 +53,23 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             Some("true".to_owned()),
             "expected false, or the proxies in security.trusted_proxies: nobody else may name a client".to_owned(),
         );
+    }
+    let binding = &config.security.transport.token_binding;
+    for (key, is_on) in [
+        ("security.transport.token_binding.required", binding.required),
+        (
+            "security.transport.token_binding.require_client_fingerprint",
+            binding.require_client_fingerprint,
+        ),
+    ] {
+        if is_on && !binding.enabled {
+            let problem = "expected false, or security.transport.token_binding.enabled: nothing would be demanded";
+            fault(key, Some("true".to_owned()), problem.to_owned());
+        }
+        if is_on && config.security.trusted_proxies.is_empty() {
+            let problem = "expected false, or a proxy in security.trusted_proxies that ends TLS for its clients";
+            fault(key, Some("true".to_owned()), problem.to_owned());
+        }
     }
     if config.matchbox.enabled && config.matchbox.port.is_none() && config.port == u16::MAX {
         fault(
@@ -170,6 +188,18 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
     doubts
 }
 
+/// Whether strangers may reach this address, as far as the address tells.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            // 100.64.0.0/10 is behind a carrier's NAT (RFC 6598).
+            let is_shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+            !(address.is_loopback() || address.is_private() || address.is_link_local() || is_shared)
+        }
+        IpAddr::V6(address) => !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()),
+    }
+}
+
 impl Config {
     /// What stands open to everybody, one sentence each, for the first lines of the log (D31).
     #[must_use]
@@ -180,6 +210,12 @@ impl Config {
         }
         if self.security.cors_origins == "*" {
             doors.push("every web page may use this server: security.cors_origins is *");
+        }
+        if is_public(self.bind) && self.security.trusted_proxies.is_empty() {
+            doors.push(
+                "what players send and receive is not encrypted: put a proxy with TLS before this server and name it in \
+                 security.trusted_proxies, or set bind to an address that only the proxy reaches",
+            );
         }
         doors
     }

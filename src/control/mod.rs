@@ -5,7 +5,7 @@ mod totals;
 
 pub use totals::Totals;
 
-use signal_fish_core::admission::{Admission, AppLimits, Ask, Notice, Verdict};
+use signal_fish_core::admission::{Admission, AppLimits, Ask};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};

@@ -15,6 +15,9 @@ const LOG_LINES_MAX: usize = 2_000;
 /// Bytes of output that are searched for secrets.
 const SEARCHED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The configuration of [`Server::start`].
+const CONFIG_FILE: &str = "test-config.json";
+
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -25,7 +28,7 @@ pub struct Server {
     pub addr: SocketAddr,
     log: Arc<Mutex<Output>>,
     /// Holds the configuration file and is the working directory.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// What a server printed.
@@ -49,7 +52,7 @@ impl Server {
         merge(&mut config, overrides);
         secrets::configured(&config);
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let path = dir.path().join("test-config.json");
+        let path = dir.path().join(CONFIG_FILE);
         std::fs::write(&path, config.to_string()).expect("the configuration file is written");
         let mut command = binary(&dir);
         command
@@ -57,6 +60,14 @@ impl Server {
             .arg(&path)
             .args(["--port", "0", "--bind", "127.0.0.1"]);
         Self::spawn(command, dir).unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
+    }
+
+    /// Writes the configuration of [`Self::start`] anew, with other overrides.
+    pub fn rewrite(&self, overrides: Value) {
+        let mut config = test_defaults();
+        merge(&mut config, overrides);
+        let path = self.dir.path().join(CONFIG_FILE);
+        std::fs::write(path, config.to_string()).expect("the configuration file is written");
     }
 
     /// Starts a prepared command and waits until it listens.
@@ -83,7 +94,7 @@ impl Server {
                 pid,
                 addr,
                 log,
-                _dir: dir,
+                dir,
             }),
             None => {
                 let _ = child.kill();

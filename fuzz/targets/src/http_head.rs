@@ -3,7 +3,7 @@
 use crate::cuts;
 use signal_fish_core::http::{
     ClientIpHeader, Conversation, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes, Site, Standing, Target,
-    TrustedProxies, Upgrade,
+    TokenBinding, TrustedProxies, Upgrade,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -38,6 +38,11 @@ fn site() -> Site<u8> {
             vec!["10.0.0.0/8".parse().expect("a network")],
             ClientIpHeader::XForwardedFor,
         ),
+        token_binding: Some(TokenBinding {
+            protocol: 2,
+            required: false,
+            require_client_fingerprint: false,
+        }),
     }
 }
 

@@ -61,6 +61,8 @@ impl Model {
             Ask::Join { ip } => self.attempt(*ip, false),
             Ask::Create { ip } => self.attempt(*ip, true),
             Ask::OpenRoom { ip, app, game } => self.attempt(*ip, true).or_else(|| self.open_room(*app, game.clone())),
+            // What the relay asks has tests of its own, beside the rules.
+            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } => panic!("not drawn"),
         }
     }
 
@@ -206,8 +208,13 @@ fn all(refusals: &Refusals) -> u64 {
         rooms_per_game,
         rooms_per_app,
         authentication_rate,
+        tokens,
+        connection_rate,
+        message_rate,
     } = refusals;
-    connections_per_ip + connections + join_rate + creation_rate + rooms_per_game + rooms_per_app + authentication_rate
+    let of_rooms = join_rate + creation_rate + rooms_per_game + rooms_per_app;
+    let of_relay = tokens + connection_rate + message_rate;
+    connections_per_ip + connections + authentication_rate + of_rooms + of_relay
 }
 
 /// Gives back what the verdict granted, in admission and in the model.

@@ -20,6 +20,6 @@ mod warnings;
 
 pub use control::{AtControl, ToControl, control_channel};
 pub use fault::Fault;
-pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, listen, listen_again};
+pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, bind, listen, listen_again};
 pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
 pub use thread::{ShardThread, Surroundings};

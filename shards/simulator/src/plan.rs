@@ -50,6 +50,7 @@ pub fn other_sites() -> Vec<Site<Protocol>> {
         routes,
         origins: Origins::Any,
         trusted_proxies: TrustedProxies::default(),
+        token_binding: None,
     };
     let matchbox = Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))]);
     let relay = Routes::new(vec![
@@ -78,5 +79,6 @@ pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
         ]),
         origins: Origins::Any,
         trusted_proxies,
+        token_binding: None,
     }
 }

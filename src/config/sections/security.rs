@@ -79,12 +79,24 @@ section! {
                 .unit("messages")
                 .weigh("0: never.");
     }
+    sections {
+        pub transport: Transport;
+    }
     no_field {
         /// Whether metrics need `Authorization: Bearer` with the token above or `app_id:app_secret` of an app.
         key("security.require_metrics_auth", Bool, false)
             .weigh("This server has no metrics to protect yet.")
             .standing(Standing::NotBuilt);
+    }
+}
 
+section! {
+    /// `security.transport.*`.
+    pub struct Transport {}
+    sections {
+        pub token_binding: TokenBinding;
+    }
+    no_field {
         /// TLS in this process.
         key("security.transport.tls.enabled", Bool, false)
             .weigh("Not built yet: let a proxy do it, and name it in `security.trusted_proxies`.")
@@ -106,22 +118,36 @@ section! {
         key("security.transport.tls.client_auth", Choice(&["none", "optional", "require"]), "none")
             .weigh("Not built yet.")
             .standing(Standing::NotBuilt);
+    }
+}
 
-        /// Whether clients may sign their messages.
-        key("security.transport.token_binding.enabled", Bool, false)
-            .weigh("Not built yet.")
-            .standing(Standing::NotBuilt);
+section! {
+    /// `security.transport.token_binding.*`.
+    pub struct TokenBinding {
+        /// Whether clients may sign their messages: they offer the subprotocol `signalfish.tokenbinding.v2` or `.v1`.
+        pub enabled: bool = key("security.transport.token_binding.enabled", Bool, false)
+            .weigh("Off ignores the offer. A client that signs is bound to its connection: a stolen message is worth nothing elsewhere.")
+            .reloads();
 
         /// Whether clients must sign their messages.
-        key("security.transport.token_binding.required", Bool, false)
-            .weigh("Not built yet.")
-            .standing(Standing::NotBuilt);
+        pub required: bool = key("security.transport.token_binding.required", Bool, false)
+            .weigh(
+                "On refuses clients that do not offer it with 400. Without TLS anybody on the way could sign as well, so this \
+                 needs TLS, here or at one of `security.trusted_proxies`.",
+            )
+            .reloads();
 
-        /// Whether signatures cover the client certificate.
-        key("security.transport.token_binding.require_client_fingerprint", Bool, false)
-            .weigh("Not built yet.")
-            .standing(Standing::NotBuilt);
-
+        /// Whether clients must show a certificate, whose fingerprint every signature covers.
+        pub require_client_fingerprint: bool =
+            key("security.transport.token_binding.require_client_fingerprint", Bool, false)
+                .weigh(
+                    "On refuses clients without one with 401. The fingerprint comes from one of `security.trusted_proxies`, in \
+                     `X-SignalFish-Client-Cert-SHA256` or `X-Forwarded-Client-Cert-SHA256` (or the certificate in \
+                     `X-Amzn-Mtls-Clientcert`): the proxy must remove these headers from what clients send.",
+                )
+                .reloads();
+    }
+    no_field {
         /// Subprotocol that offers signed messages.
         key("security.transport.token_binding.subprotocol", Text(check::NOT_EMPTY), "signalfish.tokenbinding.v1")
             .standing(Standing::Idle);

@@ -152,6 +152,11 @@ pub(super) fn bad_websocket_version(reason: &'static str) -> Answer {
     bad_request(reason).with_headers("sec-websocket-version: 13\r\n")
 }
 
+/// The client did not show who it is; `reason` says what is missing.
+pub(super) fn unauthorized(reason: &'static str) -> Answer {
+    Answer::new("401 Unauthorized", reason)
+}
+
 /// The request is refused; `reason` says why.
 pub(super) fn forbidden(reason: &'static str) -> Answer {
     Answer::new("403 Forbidden", reason)

@@ -192,7 +192,13 @@ impl Conversation {
     }
 
     /// Answers the complete head and takes it from the buffer. Without a complete head nothing is answered.
-    pub fn respond<P: Copy>(&mut self, site: &Site<P>, peer: IpAddr, standing: Standing, out: &mut Vec<u8>) -> Next<P> {
+    pub fn respond<P: Copy + PartialEq>(
+        &mut self,
+        site: &Site<P>,
+        peer: IpAddr,
+        standing: Standing,
+        out: &mut Vec<u8>,
+    ) -> Next<P> {
         let State::Complete(length) = self.state else {
             return match self.state {
                 State::Over => Next::Close,

@@ -5,6 +5,7 @@ use super::asset::Asset;
 use super::client_address::TrustedProxies;
 use super::head::Head;
 use super::origins::Origins;
+use super::token_binding::{Binding, TokenBinding};
 use super::upgrade::{self, Asks, Upgrade};
 use crate::slot::ListenerIndex;
 use std::net::IpAddr;
@@ -18,6 +19,8 @@ pub struct Site<P> {
     pub origins: Origins,
     /// Peers that are believed about their clients.
     pub trusted_proxies: TrustedProxies,
+    /// Clients that sign their messages, if any may.
+    pub token_binding: Option<TokenBinding<P>>,
 }
 
 /// What the listeners serve, one [`Site`] each.
@@ -123,7 +126,7 @@ impl<P> Routes<P> {
     }
 }
 
-impl<P: Copy> Site<P> {
+impl<P: Copy + PartialEq> Site<P> {
     /// What a request gets: an upgrade, or an answer.
     pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Upgrade<P>, Answer> {
         let target = self.target(head);
@@ -131,8 +134,8 @@ impl<P: Copy> Site<P> {
             if standing.draining {
                 return Err(answer::draining());
             }
-            match upgrade::check(head, &self.origins) {
-                Ok(answer) => {
+            match self.handshake(protocol, head, peer) {
+                Ok((binding, answer)) => {
                     return Ok(Upgrade {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
@@ -140,6 +143,7 @@ impl<P: Copy> Site<P> {
                         asks: Asks::of(head),
                         is_secure: self.trusted_proxies.says_secure(peer, head),
                         query: head.query.map(Box::from),
+                        binding: binding.map(Box::new),
                         answer,
                     });
                 }
@@ -159,6 +163,17 @@ impl<P: Copy> Site<P> {
             Ok(_) => answer::ok(),
             Err(answer) => answer,
         })
+    }
+
+    /// The binding that an upgrade comes to, and its 101 answer.
+    fn handshake(&self, protocol: P, head: &Head<'_>, peer: IpAddr) -> Result<(Option<Binding>, Vec<u8>), Answer> {
+        let key = upgrade::check(head, &self.origins)?;
+        let binding = match &self.token_binding {
+            Some(rules) if rules.protocol == protocol => rules.negotiate(head, key, &self.trusted_proxies, peer)?,
+            _ => None,
+        };
+        let answer = upgrade::accept(key, binding.as_ref());
+        Ok((binding, answer))
     }
 
     /// The room that the path names, where paths name rooms.

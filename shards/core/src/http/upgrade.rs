@@ -3,6 +3,7 @@
 use super::answer::{self, Answer};
 use super::head::Head;
 use super::origins::Origins;
+use super::token_binding::Binding;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +24,8 @@ pub struct Upgrade<P> {
     pub asks: Asks,
     /// Whether a trusted proxy says that the client came with TLS; `None` if no trusted proxy is between.
     pub is_secure: Option<bool>,
+    /// How its messages are signed, if they are.
+    pub binding: Option<Box<Binding>>,
     /// The 101 answer. Whoever keeps the connection sends it.
     pub answer: Vec<u8>,
 }
@@ -97,8 +100,8 @@ pub(super) fn percent_decoded(segment: &str) -> Option<Cow<'_, str>> {
     percent_encoding::percent_decode_str(segment).decode_utf8().ok()
 }
 
-/// Checks the handshake; returns the 101 answer, or the refusal.
-pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answer> {
+/// Checks the handshake; returns the value of `Sec-WebSocket-Key`, or the refusal.
+pub(super) fn check<'a>(head: &Head<'a>, origins: &Origins) -> Result<&'a [u8], Answer> {
     if !head.lists("connection", "upgrade") {
         return Err(answer::bad_request("Connection header did not include 'upgrade'"));
     }
@@ -135,12 +138,20 @@ pub(super) fn check(head: &Head<'_>, origins: &Origins) -> Result<Vec<u8>, Answe
     if !head.all("origin").all(|origin| origins.allows(origin)) {
         return Err(answer::forbidden("This origin may not connect"));
     }
+    Ok(key)
+}
+
+/// The 101 answer to a handshake with this key.
+pub(super) fn accept(key: &[u8], binding: Option<&Binding>) -> Vec<u8> {
     let accept = derive_accept_key(key);
-    Ok(format!(
+    let subprotocol = binding.map_or(String::new(), |binding| {
+        format!("sec-websocket-protocol: {}\r\n", binding.version.subprotocol())
+    });
+    format!(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-accept: {accept}\r\n\r\n"
+         sec-websocket-accept: {accept}\r\n{subprotocol}\r\n"
     )
-    .into_bytes())
+    .into_bytes()
 }
 
 /// Whether `key` has the form of 16 bytes in base64.

@@ -1,7 +1,7 @@
 //! What protocols are told by the shard.
 
 use crate::admission::Refusal;
-use crate::http::Asks;
+use crate::http::{Asks, Binding};
 use crate::ws::{Kind, Violation};
 use std::fmt;
 use std::net::IpAddr;
@@ -15,6 +15,8 @@ pub struct Opening {
     pub room: Option<Box<str>>,
     /// Query of the URL. It may hold a token.
     pub query: Option<Box<str>>,
+    /// How its messages are signed, if they are.
+    pub binding: Option<Box<Binding>>,
     /// What its headers ask for.
     pub asks: Asks,
     /// The client came with TLS, as far as this server or a trusted proxy knows.

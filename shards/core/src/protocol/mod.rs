@@ -157,11 +157,6 @@ impl Protocols {
             Protocol::Echo | Protocol::Matchbox | Protocol::Relay => Line {
                 shard,
                 slot: Some(slot),
-                player: match protocol {
-                    Protocol::Matchbox => self.matchbox.peer_id(slot),
-                    Protocol::Relay => self.relay.client_id(slot),
-                    _ => None,
-                },
                 ..Line::default()
             },
         }

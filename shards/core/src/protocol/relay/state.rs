@@ -110,15 +110,6 @@ impl Relay {
         }
     }
 
-    /// The id of the client of a connection.
-    #[must_use]
-    pub fn client_id(&self, slot: Slot) -> Option<MemberId> {
-        match self.sessions.get(slot)? {
-            Session::Inside(client) => Some(client.id),
-            Session::Entering(_) => None,
-        }
-    }
-
     /// The shard of the room that the URL names. Who is refused anyway is refused where it is.
     #[must_use]
     pub fn home(&self, opening: &Opening) -> Option<ShardIndex> {

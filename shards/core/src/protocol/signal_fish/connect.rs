@@ -1,17 +1,18 @@
 //! Sessions begin, are told why their connection ends, and end.
 
 use super::super::event::{Opening, Trouble};
+use super::binding::Binding;
 use super::dialect::JSON;
 use super::failure::Failure;
 use super::room::key;
-use super::session::{Membership, Session};
+use super::session::{Membership, Rare, Session};
 use super::state::SignalFish;
 use super::tell;
 use super::wire::{ErrorCode, GameName, RoomCode};
 use crate::admission::Notice;
 use crate::effects::{Cx, Effects};
 use crate::slot::ShardIndex;
-use crate::ws::Violation;
+use crate::ws::{Kind, Violation};
 use std::borrow::Cow;
 
 /// Longest `game_name` or `room_code` that is taken from a URL, in bytes; longer ones cannot name a room.
@@ -38,11 +39,21 @@ impl SignalFish {
 
     /// A connection was upgraded.
     pub fn opened(&mut self, cx: &mut Cx<'_>, opening: &Opening) {
+        let rare = opening.binding.as_ref().map(|agreed| {
+            let (binding, challenge) = Binding::new(agreed, |nonce| self.random.fill_bytes(nonce));
+            if let Some(challenge) = challenge {
+                cx.send(Kind::Text, |out| out.extend_from_slice(challenge.as_bytes()));
+            }
+            Box::new(Rare {
+                binding: Some(binding),
+                ..Rare::default()
+            })
+        });
         let session = Session {
             generation: cx.slot.generation,
             invalid_in_a_row: 0,
             pending: None,
-            refused: None,
+            rare,
             membership: Membership::None,
             player_id: self.draw_player_id(),
             ip: opening.client,

@@ -49,6 +49,8 @@ pub struct Counters {
     pub invalid_messages: u64,
     /// Connections closed for too many invalid messages in a row (D41).
     pub closed_invalid: u64,
+    /// Connections closed because a message was not signed as agreed (protocol 2.10).
+    pub closed_unbound: u64,
     /// Connections closed because nobody authenticated in time.
     pub closed_unauthenticated: u64,
     /// Apps accepted.

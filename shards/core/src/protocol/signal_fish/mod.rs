@@ -1,7 +1,7 @@
 //! Signal Fish, version 2: sessions, rooms, and the rules between them.
 //!
 //! What happens with …
-//! * a message: `receive`, then the file of its topic;
+//! * a message: `receive`, then the file of its topic; a signed one: `binding` first;
 //! * a verdict: `verdict`, also for what fails;
 //! * a connection that comes, ends, moves: `connect`, `moving`;
 //! * a room about to be opened: `open`;
@@ -13,6 +13,7 @@
 
 mod authenticate;
 mod authority;
+mod binding;
 mod connect;
 mod counters;
 mod dialect;

@@ -1,8 +1,10 @@
 //! What clients send, sorted by kind. Invalid messages are answered and counted here.
 
 use super::super::event::Message;
+use super::binding::Rejected;
 use super::dialect::MESSAGE_PACK;
 use super::failure::Failure;
+use super::session::Session;
 use super::state::SignalFish;
 use super::tell::{self, tell};
 use super::wire::{ClientMessage, ErrorCode, ServerMessage};
@@ -31,6 +33,12 @@ impl SignalFish {
     /// # Errors
     /// Why the message is invalid.
     fn text(&mut self, cx: &mut Cx<'_>, text: &str) -> Result<(), Failure> {
+        let Some(session) = self.sessions.get(cx.slot) else {
+            return Ok(());
+        };
+        if session.rare.is_some() && !self.check_text(cx, text)? {
+            return Ok(());
+        }
         let Some(session) = self.sessions.get(cx.slot) else {
             return Ok(());
         };
@@ -68,6 +76,9 @@ impl SignalFish {
     /// # Errors
     /// Why the message is invalid.
     fn binary(&mut self, cx: &mut Cx<'_>, payload: &[u8]) -> Result<(), Failure> {
+        let Some(payload) = self.check_binary(cx, payload)? else {
+            return Ok(());
+        };
         if self.takes_binary(cx)? {
             self.binary_game_data(cx, payload)?;
         }
@@ -104,6 +115,44 @@ impl SignalFish {
             return Err(Failure::invalid("Binary payloads are disabled for this connection"));
         }
         Ok(true)
+    }
+
+    /// Checks the proof of a text on a connection with token binding. Returns whether the text may be handled.
+    ///
+    /// # Errors
+    /// Why the message is invalid.
+    fn check_text(&mut self, cx: &mut Cx<'_>, text: &str) -> Result<bool, Failure> {
+        let binding = self.sessions.get_mut(cx.slot).and_then(Session::binding);
+        match binding.map_or(Ok(()), |binding| binding.check_text(text)) {
+            Ok(()) => Ok(true),
+            Err(rejected) => self.reject(cx, rejected).map(|()| false),
+        }
+    }
+
+    /// The same for a binary message: what may be handled of it.
+    ///
+    /// # Errors
+    /// Why the message is invalid.
+    fn check_binary<'a>(&mut self, cx: &mut Cx<'_>, payload: &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
+        let binding = self.sessions.get_mut(cx.slot).and_then(Session::binding);
+        match binding.map_or(Ok(payload), |binding| binding.check_binary(payload)) {
+            Ok(payload) => Ok(Some(payload)),
+            Err(rejected) => self.reject(cx, rejected).map(|()| None),
+        }
+    }
+
+    /// A message without its proof is not handled.
+    ///
+    /// # Errors
+    /// Why the message is invalid, where that does not end the connection.
+    fn reject(&mut self, cx: &mut Cx<'_>, rejected: Rejected) -> Result<(), Failure> {
+        if !rejected.closes {
+            return Err(Failure::new(rejected.text, rejected.code));
+        }
+        self.counters.closed_unbound += 1;
+        tell::error(cx, rejected.text, rejected.code);
+        self.close(cx, "token binding");
+        Ok(())
     }
 
     /// Answers an invalid message; closes the connection after too many in a row (D41).

@@ -1,5 +1,6 @@
 //! What is known of one connected client.
 
+use super::binding::Binding;
 use super::pending::{Arrival, Create, Introduction, Pending};
 use super::wire::PlayerId;
 use crate::admission::{AppIndex, Notice};
@@ -23,19 +24,24 @@ pub struct Session {
     pub(super) ip: IpAddr,
     pub(super) dialect: Dialect,
     pub(super) app: Option<AppIndex>,
-    /// Until when it is refused without a question.
-    pub(super) refused: Option<Box<RefusedUntil>>,
+    /// What few sessions have.
+    pub(super) rare: Option<Box<Rare>>,
     /// Set by the first successful `Authenticate`.
     pub(super) introduction: Option<Box<Introduction>>,
     /// Until when it must authenticate; `None` once it has, or if it need not.
     pub(super) authenticate_until: Option<Duration>,
 }
 
-/// Windows of its address that are used up, as far as it was told. A refused attempt costs less than an accepted one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RefusedUntil {
-    pub(super) joins: Duration,
-    pub(super) creations: Duration,
+/// What few sessions have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// How its messages are signed, if they are.
+    pub(super) binding: Option<Binding>,
+    /// Until when joins are refused without a question, because a window of its address is used up. A refused attempt costs
+    /// less than an accepted one.
+    pub(super) joins_refused: Duration,
+    /// The same for creations.
+    pub(super) creations_refused: Duration,
 }
 
 /// A session is a member of one room at most.
@@ -50,6 +56,11 @@ impl Session {
     /// Whether it may do more than authenticate.
     pub(super) fn is_authenticated(&self) -> bool {
         self.authenticate_until.is_none()
+    }
+
+    /// How its messages are signed, if they are.
+    pub(super) fn binding(&mut self) -> Option<&mut Binding> {
+        self.rare.as_mut()?.binding.as_mut()
     }
 
     /// Gives back what the session holds.

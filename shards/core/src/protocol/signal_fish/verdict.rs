@@ -41,15 +41,17 @@ impl SignalFish {
 
     /// What admission would answer as long as the window lasts in which it has refused this session.
     fn remembered_refusal(&self, cx: &Cx<'_>, ask: &Ask) -> Option<Refusal> {
-        let refused = self.sessions.get(cx.slot)?.refused.as_ref()?;
+        let rare = self.sessions.get(cx.slot)?.rare.as_ref()?;
         let left = |until: Duration| until.checked_sub(cx.now.monotonic).filter(|left| !left.is_zero());
         match ask {
-            Ask::Join { .. } => left(refused.joins).map(|left| Refusal::JoinRate {
+            Ask::Join { .. } => left(rare.joins_refused).map(|left| Refusal::JoinRate {
                 retry_after_secs: left.as_secs(),
             }),
-            Ask::Create { .. } | Ask::OpenRoom { .. } => left(refused.creations).map(|left| Refusal::CreationRate {
-                retry_after_secs: left.as_secs(),
-            }),
+            Ask::Create { .. } | Ask::OpenRoom { .. } => {
+                left(rare.creations_refused).map(|left| Refusal::CreationRate {
+                    retry_after_secs: left.as_secs(),
+                })
+            }
             Ask::Connect { .. }
             | Ask::Authenticate { .. }
             | Ask::Verify { .. }
@@ -67,10 +69,10 @@ impl SignalFish {
         };
         match *refusal {
             Refusal::JoinRate { retry_after_secs } => {
-                session.refused.get_or_insert_default().joins = until(retry_after_secs);
+                session.rare.get_or_insert_default().joins_refused = until(retry_after_secs);
             }
             Refusal::CreationRate { retry_after_secs } => {
-                session.refused.get_or_insert_default().creations = until(retry_after_secs);
+                session.rare.get_or_insert_default().creations_refused = until(retry_after_secs);
             }
             _ => {}
         }

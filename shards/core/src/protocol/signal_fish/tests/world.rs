@@ -106,6 +106,7 @@ impl World {
             client: [127, 0, 0, 1].into(),
             room: None,
             query: None,
+            binding: None,
             asks: Asks::default(),
             secure: false,
             answer: Box::default(),

@@ -3,6 +3,7 @@
 //! Nothing here trusts an announced length: memory grows with the bytes that are really there, and nesting is counted.
 
 mod item;
+mod token_bound;
 
 use crate::json::{DEPTH_MAX, Invalid};
 use crate::room::MemberId as PlayerId;
@@ -10,6 +11,7 @@ use data_encoding::BASE64;
 use item::{Item, Items};
 
 pub use item::NotConvertible;
+pub use token_bound::{TokenBound, token_bound};
 
 /// The longest JSON text that [`to_json`] makes of a payload of `n` bytes is `EXPANSION_MAX * n`: eight characters for
 /// each one-byte `false` that is key and value of a map inside a key.

@@ -92,6 +92,15 @@ impl<'a> Items<'a> {
         })
     }
 
+    /// Nothing follows.
+    pub(super) fn end(&self) -> Result<(), NotConvertible> {
+        self.rest
+            .remaining_slice()
+            .is_empty()
+            .then_some(())
+            .ok_or(NotConvertible)
+    }
+
     fn u8(&mut self) -> Result<u8, NotConvertible> {
         self.rest.read_data_u8().map_err(|_| NotConvertible)
     }
