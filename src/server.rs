@@ -29,7 +29,7 @@ use std::{fmt, io};
 /// Largest message that is discarded rather than refused with 1009 (D10).
 const DISCARD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Slots of a shard beyond the connections that admission counts, for those that arrive, move or close.
-const SLOTS_SPARE: usize = 1024;
+pub(crate) const SLOTS_SPARE: usize = 1024;
 
 /// A server in this process.
 #[derive(Debug)]
@@ -126,6 +126,7 @@ impl Server {
         };
         let settings = Settings {
             apps: apps.apps.clone(),
+            event_buffer_total_bytes: config.event_buffer_total_bytes() / count.max(1),
             ..config.signal_fish_settings()
         };
         let connections_max = limits.connections_max;

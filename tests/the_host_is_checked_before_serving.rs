@@ -74,6 +74,7 @@ fn a_good_host_passes() {
         "io_uring",
         "locked memory",
         "open files",
+        "memory",
         "CPUs",
         "backlog",
         "port",

@@ -51,12 +51,15 @@ pub(crate) struct ControlPlane {
 
 impl ControlPlane {
     pub(crate) fn new(
-        admission: Admission,
+        mut admission: Admission,
         mailboxes: Arc<[Mailbox]>,
         messages: AtControl<Message>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
+        for shard in (0..mailboxes.len()).filter_map(|index| u16::try_from(index).ok()) {
+            admission.hear(ShardIndex(shard), 0);
+        }
         Self {
             admission,
             answered: vec![false; mailboxes.len()],
@@ -95,8 +98,14 @@ impl ControlPlane {
 
     fn handle(&mut self, request: Request) {
         match request {
-            Request::Ask { shard, slot, ask } => {
+            Request::Ask {
+                shard,
+                slot,
+                ask,
+                connections,
+            } => {
                 self.fault.strike();
+                self.admission.hear(shard, connections);
                 self.answer(shard, slot, ask);
                 self.unrung += 1;
                 if self.unrung == ANSWERS_MAX {
@@ -104,18 +113,22 @@ impl ControlPlane {
                 }
             }
             Request::Notice(notice) => self.admission.give_back(notice),
-            Request::Report(report) => self.totals().record(*report),
+            Request::Report(report) => {
+                self.admission.hear(report.shard, report.connections);
+                self.totals().record(*report);
+            }
         }
     }
 
     fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
         let verdict = self.admission.decide(self.start.elapsed(), ask);
-        let mail = Mail::Verdict { slot, verdict };
+        let crowded = self.admission.crowded();
+        let mail = Mail::Verdict { slot, verdict, crowded };
         let mailbox = &self.mailboxes[usize::from(shard.0)];
         self.answered[usize::from(shard.0)] = true;
         if let Err(Mail::Verdict { verdict, .. }) = mailbox.try_push(mail) {
             // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
-            if let Some(notice) = verdict.returned() {
+            if let Some(notice) = verdict.give_back() {
                 self.admission.give_back(notice);
             }
         }

@@ -5,9 +5,11 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 mod network;
 pub(crate) mod rings;
+mod worst_case;
 
 pub use finding::{Finding, State};
 pub use limits::{connections_by_open_files, raise_limits};
+pub use worst_case::WorstCase;
 
 use crate::Config;
 
@@ -21,6 +23,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
         rings::io_uring(),
         limits::locked_memory(shards),
         limits::open_files(config.server.max_connections, shards),
+        worst_case::finding(config, shards),
         processors(config, cpus),
         network::backlog(),
     ];

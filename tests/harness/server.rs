@@ -48,6 +48,31 @@ impl Server {
     /// Starts a server with `overrides` merged over the tests' own defaults.
     #[must_use]
     pub fn start(overrides: Value) -> Self {
+        Self::start_as(overrides, |command| command)
+    }
+
+    /// The same with so many descriptors.
+    #[must_use]
+    pub fn start_with_open_files(overrides: Value, open_files: u64) -> Self {
+        Self::start_as(overrides, |command| {
+            let mut shell = Command::new("sh");
+            let script = format!(r#"ulimit -n {open_files} && exec "$0" "$@""#);
+            shell
+                .arg("-c")
+                .arg(script)
+                .arg(command.get_program())
+                .args(command.get_args());
+            if let Some(directory) = command.get_current_dir() {
+                shell.current_dir(directory);
+            }
+            for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+                shell.env_remove(name);
+            }
+            shell
+        })
+    }
+
+    fn start_as(overrides: Value, wrapped: impl FnOnce(Command) -> Command) -> Self {
         let mut config = test_defaults();
         merge(&mut config, overrides);
         secrets::configured(&config);
@@ -59,7 +84,8 @@ impl Server {
             .arg("--config")
             .arg(&path)
             .args(["--port", "0", "--bind", "127.0.0.1"]);
-        Self::spawn(command, dir).unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
+        Self::spawn(wrapped(command), dir)
+            .unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
     }
 
     /// Writes the configuration of [`Self::start`] anew, with other overrides.

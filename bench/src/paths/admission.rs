@@ -38,7 +38,7 @@ fn decide(ask: impl Fn(IpAddr) -> Ask + 'static) -> impl FnMut() {
         match admission.decide(now, black_box(ask(ip))) {
             Verdict::Refused(refusal) => panic!("{refusal:?}"),
             granted => granted
-                .returned()
+                .give_back()
                 .into_iter()
                 .for_each(|notice| admission.give_back(notice)),
         }

@@ -260,9 +260,19 @@ impl Shards {
         let mut busy = false;
         while let Some(request) = letters.requests.pop_front() {
             match request {
-                Request::Ask { shard, slot, ask } => {
+                Request::Ask {
+                    shard,
+                    slot,
+                    ask,
+                    connections,
+                } => {
+                    self.admission.hear(shard, connections);
                     let verdict = self.admission.decide(self.now.monotonic, ask);
-                    letters.boxes[usize::from(shard.0)].push_back(Mail::Verdict { slot, verdict });
+                    letters.boxes[usize::from(shard.0)].push_back(Mail::Verdict {
+                        slot,
+                        verdict,
+                        crowded: self.admission.crowded(),
+                    });
                     busy = true;
                 }
                 Request::Notice(notice) => self.admission.give_back(notice),

@@ -126,7 +126,7 @@ pub enum Refusal {
     },
     /// `rate_limit.max_room_creations`.
     ///
-    /// Also the answer when the whole server has [`ROOMS_MAX`](super::ROOMS_MAX) rooms.
+    /// Also the answer when the whole server has [`Limits::rooms_max`](super::Limits::rooms_max) rooms.
     CreationRate {
         /// Whole seconds until the window ends, rounded down.
         retry_after_secs: u64,
@@ -160,19 +160,6 @@ pub enum Refusal {
     },
 }
 
-impl Verdict {
-    /// What gives back what was granted, if nobody can take it.
-    #[must_use]
-    pub fn returned(self) -> Option<Notice> {
-        match self {
-            Self::Connected(ticket) => Some(Notice::ConnectionEnded(ticket)),
-            Self::RoomOpened(permit) => Some(Notice::RoomEnded(permit)),
-            Self::Lent(loan) => Some(Notice::LoanEnded(loan)),
-            Self::Admitted | Self::Refused(_) => None,
-        }
-    }
-}
-
 /// One counted connection. Held by whoever owns the connection; travels with it in a handoff.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a ticket that is dropped instead of given back is counted for ever"]
@@ -197,6 +184,19 @@ pub enum Notice {
     RoomEnded(Permit),
     /// An address needs its messages no more here.
     LoanEnded(Loan),
+}
+
+impl Verdict {
+    /// What has to be given back if nobody takes this verdict.
+    #[must_use]
+    pub fn give_back(self) -> Option<Notice> {
+        match self {
+            Self::Connected(ticket) => Some(Notice::ConnectionEnded(ticket)),
+            Self::RoomOpened(permit) => Some(Notice::RoomEnded(permit)),
+            Self::Lent(loan) => Some(Notice::LoanEnded(loan)),
+            Self::Admitted | Self::Refused(_) => None,
+        }
+    }
 }
 
 impl Ticket {

@@ -47,7 +47,7 @@ pub fn permit(verdict: Verdict, fx: &mut Effects) -> Result<Permit, Denied> {
 
 /// Gives back what a verdict granted to somebody who has gone meanwhile.
 pub fn give_back(verdict: Verdict, fx: &mut Effects) {
-    if let Some(notice) = verdict.returned() {
+    if let Some(notice) = verdict.give_back() {
         fx.notify(notice);
     }
 }

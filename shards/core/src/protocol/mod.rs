@@ -69,6 +69,18 @@ pub struct Settings {
     pub relay: relay::Settings,
 }
 
+impl Protocol {
+    /// Whether a connection may begin on any shard, so that the room in its URL is only a hint (D44). Otherwise it has to
+    /// begin on the owner of that room.
+    #[must_use]
+    pub fn begins_anywhere(self) -> bool {
+        match self {
+            Self::SignalFish | Self::Echo => true,
+            Self::Matchbox | Self::Relay => false,
+        }
+    }
+}
+
 /// A session on its way to another shard.
 #[derive(Debug)]
 pub enum Session {

@@ -235,7 +235,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         // What arrives too late goes back.
         while let Some(mail) = self.post.take() {
             match mail {
-                Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
+                Mail::Verdict { slot, verdict, .. } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
                 Mail::Reload(_) | Mail::Drain => {}
             }

@@ -317,6 +317,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return self.close(slot, 1008, "too many connections");
         }
         match self.protocols.home(protocol, &opening) {
+            // A URL costs nothing, so nobody may aim connections at one shard with it (D44). Who joins moves anyway.
+            Some(home) if home != self.index && protocol.begins_anywhere() && self.crowded.contains(&home) => {
+                self.counters.hints_ignored += 1;
+                self.open(slot, protocol, opening);
+            }
             Some(home) if home != self.index && !opening.ticketless => {
                 let stage = Stage::Opening(protocol, opening);
                 self.mail_connection(slot, home, stage);

@@ -39,6 +39,8 @@ pub enum Mail<K> {
         slot: Slot,
         /// Answer.
         verdict: Verdict,
+        /// Shards that hold far more connections than the others now (D44).
+        crowded: Arc<[ShardIndex]>,
     },
     /// A live connection moves here.
     Connection(Box<Moving<K>>),
@@ -46,6 +48,17 @@ pub enum Mail<K> {
     Reload(Arc<Reload>),
     /// Close every client and end.
     Drain,
+}
+
+impl<K> Mail<K> {
+    /// Gives back what the mail holds, if nobody takes it any more.
+    pub fn abandon(self, mut notify: impl FnMut(Notice)) {
+        match self {
+            Self::Verdict { verdict, .. } => verdict.give_back().into_iter().for_each(notify),
+            Self::Connection(moving) => moving.state.abandon(&mut notify),
+            Self::Reload(_) | Self::Drain => {}
+        }
+    }
 }
 
 /// What an operator may change while shards run (D45).
@@ -68,6 +81,8 @@ pub enum Request {
         slot: Slot,
         /// Question.
         ask: Ask,
+        /// Connections of the shard now.
+        connections: usize,
     },
     /// Something ended.
     Notice(Notice),

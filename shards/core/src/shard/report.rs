@@ -39,6 +39,8 @@ pub struct Counters {
     pub moves_out: u64,
     /// Connections closed with 1013 because they could not move: no slot here, or a full mailbox there.
     pub moves_failed: u64,
+    /// Hints in URLs that were ignored because the shard of the room holds far more connections than the others (D44).
+    pub hints_ignored: u64,
     /// Connections that got no ticket.
     pub tickets_refused: u64,
     /// Slow consumers closed with 1013 (D26).

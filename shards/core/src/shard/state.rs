@@ -72,6 +72,8 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) fired: Vec<u32>,
     /// Addresses that get no ticket for the moment.
     pub(super) refused: RefusedAddresses,
+    /// Shards that hold far more connections than the others, as the last verdict told (D44).
+    pub(super) crowded: Arc<[ShardIndex]>,
     /// Connections without a ticket whose request is waited for, to tell them why.
     pub(super) refused_heads: Yielding,
     /// Connections of trusted proxies without a complete head.
@@ -132,6 +134,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             buffer: vec![0; BUFFER_BYTES],
             fired: Vec::new(),
             refused: RefusedAddresses::new(hashing),
+            crowded: Arc::default(),
             refused_heads: Yielding::new(ticketless),
             proxy_heads: Yielding::new(eighth),
             idle_heads: Yielding::new(ticketless),

@@ -71,7 +71,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 break;
             };
             match mail {
-                Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
+                Mail::Verdict { slot, verdict, crowded } => {
+                    self.crowded = crowded;
+                    self.decided(slot, verdict);
+                }
                 Mail::Connection(moving) => self.arrive(*moving),
                 Mail::Reload(reload) => self.reload(&reload),
                 Mail::Drain => self.drain(),

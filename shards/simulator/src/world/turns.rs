@@ -71,13 +71,14 @@ impl World {
         if self.has_ended(usize::from(shard.0)) {
             return self.give_back(verdict);
         }
+        let crowded = self.admission.crowded();
         self.mailroom()
-            .mail_from_control(shard, Mail::Verdict { slot, verdict });
+            .mail_from_control(shard, Mail::Verdict { slot, verdict, crowded });
     }
 
     /// A verdict finds nobody any more.
     fn give_back(&mut self, verdict: Verdict) {
-        if let Some(notice) = verdict.returned() {
+        if let Some(notice) = verdict.give_back() {
             self.admission.give_back(notice);
         }
     }
@@ -169,9 +170,18 @@ impl World {
             let request = self.mailroom().take_request();
             match request {
                 None => break,
-                Some(Request::Ask { shard, slot, ask }) => self.asks.push_back((shard, slot, ask)),
+                Some(Request::Ask {
+                    shard,
+                    slot,
+                    ask,
+                    connections,
+                }) => {
+                    self.admission.hear(shard, connections);
+                    self.asks.push_back((shard, slot, ask));
+                }
                 Some(Request::Notice(notice)) => self.admission.give_back(notice),
                 Some(Request::Report(report)) => {
+                    self.admission.hear(report.shard, report.connections);
                     let runner = &mut self.runners[usize::from(report.shard.0)];
                     runner.report = Some(*report);
                 }

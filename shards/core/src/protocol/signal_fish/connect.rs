@@ -112,6 +112,7 @@ impl SignalFish {
         }
         self.openings.forget_queues();
         self.records.clear();
+        self.replays.clear();
         let rooms: Vec<_> = self.rooms.iter().map(|(handle, _)| handle).collect();
         for handle in rooms {
             if let Some(entry) = self.rooms.remove(handle) {

@@ -35,6 +35,8 @@ pub struct Counters {
     pub events_recorded: u64,
     /// Broadcasts that were not kept because the whole buffer could not hold them (D20).
     pub events_left_out: u64,
+    /// Broadcasts that were let go of because the replays of all rooms held too much (D37).
+    pub events_given_up: u64,
     /// Players who dropped and may return.
     pub drops: u64,
     /// Players who returned after a drop.
@@ -72,6 +74,8 @@ pub struct Gauges {
     pub sessions: usize,
     /// Dropped players who can still return.
     pub awaited: usize,
+    /// Bytes of memory that replays take.
+    pub replay_bytes: usize,
     /// Rooms with an explicit code that are about to be created.
     pub openings: usize,
 }

@@ -109,7 +109,7 @@ impl SignalFish {
             room.enter_again(player, cx.slot, session.dialect, had_authority, cx.now.monotonic);
         self.counters.reconnections += 1;
         tell(cx, &reconnected(room, player_id, token.as_ref(), record.since));
-        room.stop_awaiting(player_id);
+        self.stop_awaiting(handle, player_id);
         let returned = ServerMessage::PlayerReconnected { player_id };
         self.broadcast(cx.fx, handle, Some(player_id), &returned);
         if is_authority {
