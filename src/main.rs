@@ -6,12 +6,15 @@ use signal_fish_server::config::{self, Change, Loaded, Resolved, Sources};
 use signal_fish_server::control::Totals;
 use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::logging::{self, Log};
+use signal_fish_server::minute::{self, Minute};
+use signal_fish_server::notify::ServiceManager;
 use signal_fish_server::{Config, Server, ServerHandle, panics};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
 
 fn main() -> ExitCode {
     let answer = match cli::understand(std::env::args_os().skip(1), std::env::vars_os()) {
@@ -54,21 +57,37 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     }
     let mut server = Server::start(config).map_err(|error| error.to_string())?;
     announce_start(config, &server);
+    let manager = ServiceManager::from_environment();
+    manager.ready(server.address());
     let sources = Sources {
         // What was read once is not optional any more: without it the defaults would open doors.
         file: loaded.file.clone().or(sources.file),
         ..sources
     };
     let mut running = loaded.resolved.clone();
+    let mut minute = Minute::default();
+    let mut minute_ends = Instant::now() + minute::INTERVAL;
     let signal = loop {
-        match signals.recv().unwrap_or(SIGTERM) {
+        let signal = match signals.recv_timeout(minute_ends.saturating_duration_since(Instant::now())) {
+            Ok(signal) => signal,
+            Err(RecvTimeoutError::Disconnected) => SIGTERM,
+            Err(RecvTimeoutError::Timeout) => {
+                minute.end(&server.totals());
+                minute_ends = Instant::now() + minute::INTERVAL;
+                continue;
+            }
+        };
+        match signal {
             SIGHUP => {
+                manager.reloading();
                 log.reopen();
                 reload(&sources, &mut running, &mut server, &log);
+                manager.ready(server.address());
             }
             signal => break signal,
         }
     };
+    manager.stopping(config.server.drain_timeout_secs);
     tell_totals(&server.totals(), "so far");
     tracing::info!(
         signal,
@@ -77,7 +96,10 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     );
     let ended = server.shutdown();
     match &ended {
-        Ok(totals) => tell_totals(totals, "ended"),
+        Ok(totals) => {
+            minute.end(totals);
+            tell_totals(totals, "ended");
+        }
         Err(error) => tracing::error!(%error, "ended"),
     }
     ended.map(drop).map_err(|error| error.to_string())

@@ -409,7 +409,7 @@ fn every_mistake_is_named_at_once() {
   "rate_limit": 5,
   "security": {
     "enforce_app_id_allowlist": true,
-    "require_metrics_auth": true,
+    "require_metrics_auth": "perhaps",
     "metrics_auth_token": 12345678,
     "transport": {"tls": {"enabled": true}}
   }
@@ -424,7 +424,7 @@ fn every_mistake_is_named_at_once() {
         "config.json:7: server.default_max_players: given twice in the same object",
         "config.json:9: rate_limit = 5: expected an object",
         "config.json:11: security.enforce_app_id_allowlist: unknown key; did you mean `security.require_websocket_auth`?",
-        "config.json:12: security.require_metrics_auth = true: this version has no such protection",
+        "config.json:12: security.require_metrics_auth = \"perhaps\": expected true or false",
         "config.json:13: security.metrics_auth_token = a number: expected",
         "config.json:14: security.transport.tls.enabled = true: this version has no such protection",
     ];

@@ -173,6 +173,15 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
             ));
         }
     }
+    let opens_metrics =
+        security.metrics_auth_token.is_some() || security.authorized_apps.iter().any(|app| app.app_secret.is_some());
+    if security.require_metrics_auth && !opens_metrics {
+        doubts.push(
+            "security.require_metrics_auth is on, and there is neither security.metrics_auth_token nor an app with an \
+             app_secret: nobody can read the metrics"
+                .to_owned(),
+        );
+    }
     if let Some(token) = &*security.metrics_auth_token
         && token.chars().count() < 16
     {
@@ -210,6 +219,9 @@ impl Config {
         }
         if self.security.cors_origins == "*" {
             doors.push("every web page may use this server: security.cors_origins is *");
+        }
+        if !self.security.require_metrics_auth {
+            doors.push("anybody may read the metrics: security.require_metrics_auth is off");
         }
         if is_public(self.bind) && self.security.trusted_proxies.is_empty() {
             doors.push(

@@ -5,7 +5,8 @@ mod totals;
 
 pub use totals::Totals;
 
-use signal_fish_core::admission::{Admission, AppLimits, Ask};
+use crossbeam_channel::Sender;
+use signal_fish_core::admission::{self, Admission, AppLimits, Ask};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
@@ -25,6 +26,8 @@ pub(crate) enum Message {
     Request(Request),
     /// By the server: these are the limits of apps from now on.
     Apps(Vec<AppLimits>),
+    /// By the desk: tell what admission counts.
+    Totals(Sender<admission::Totals>),
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -89,6 +92,8 @@ impl ControlPlane {
             match message {
                 Some(Message::Request(request)) => self.handle(request),
                 Some(Message::Apps(limits)) => self.admission.set_apps(&limits),
+                // A desk that does not wait any more has ended.
+                Some(Message::Totals(to)) => _ = to.try_send(self.admission.totals()),
                 Some(Message::Stop) => break,
                 None => {}
             }

@@ -33,6 +33,9 @@ pub fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// Where the runtime looks before it pins a thread.
+const CPUS_ONLINE: &str = "/sys/devices/system/cpu/online";
+
 fn processors(config: &Config, chosen: Result<Vec<Option<usize>>, crate::StartError>) -> Finding {
     let cpus = match chosen {
         Ok(cpus) => cpus,
@@ -41,6 +44,14 @@ fn processors(config: &Config, chosen: Result<Vec<Option<usize>>, crate::StartEr
             return Finding::failure("CPUs", format!("{error}; {cure}"));
         }
     };
+    if cpus.iter().any(Option::is_some) && std::fs::read_to_string(CPUS_ONLINE).is_err() {
+        // The runtime would panic.
+        let cure = "mount /sys, or set shards.pin to false";
+        return Finding::failure(
+            "CPUs",
+            format!("{CPUS_ONLINE} cannot be read, so no shard can be pinned: {cure}"),
+        );
+    }
     let pinned: Vec<_> = cpus.iter().flatten().map(usize::to_string).collect();
     if !pinned.is_empty() {
         return Finding::fine("CPUs", format!("{} shards on CPUs {}", cpus.len(), pinned.join(",")));

@@ -1,5 +1,6 @@
 //! The binary under test, one process per configuration.
 
+use super::raw::Answer;
 use super::{Client, PATIENCE, Raw, secrets};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
@@ -168,6 +169,25 @@ impl Server {
     #[must_use]
     pub fn raw(&self) -> Raw {
         Raw::connect(self.addr)
+    }
+
+    /// One request without a body on a connection of its own: a line such as `GET /metrics`, and more header lines, each
+    /// ended with CRLF.
+    #[must_use]
+    #[track_caller]
+    pub fn ask(&self, line: &str, headers: &str) -> Answer {
+        let mut raw = self.raw();
+        raw.ask(line, headers);
+        raw.read_answer()
+    }
+
+    /// The metrics as JSON.
+    #[must_use]
+    #[track_caller]
+    pub fn metrics(&self) -> Value {
+        let answer = self.ask("GET /metrics", "");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str(&answer.body).expect("JSON")
     }
 
     /// Resident memory in bytes.

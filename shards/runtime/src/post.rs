@@ -1,9 +1,10 @@
 //! What leaves a shard for others, and what arrives for it.
 
 use crate::control::ToControl;
+use crate::desk::DeskSender;
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use signal_fish_core::ShardIndex;
-use signal_fish_core::shard::{Post, Request};
+use signal_fish_core::shard::{Post, Request, ToDesk};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub(crate) struct ShardPost<M: From<Request>> {
     /// The mailboxes of all shards.
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) control: ToControl<M>,
+    pub(crate) desk: DeskSender,
     /// Requests were made in this turn.
     pub(crate) requested: bool,
 }
@@ -39,6 +41,10 @@ impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
         self.requested = true;
     }
 
+    fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk> {
+        self.desk.send(message)
+    }
+
     fn turn_ends(&mut self) {
         if std::mem::take(&mut self.requested) {
             self.control.ring();
@@ -59,7 +65,7 @@ impl<M: From<Request>> Drop for ShardPost<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control_channel, mailbox};
+    use crate::{control_channel, desk_channel, mailbox};
     use ahash::RandomState;
     use signal_fish_core::Slot;
     use signal_fish_core::admission::{Admission, Ask, Limits};
@@ -90,6 +96,7 @@ mod tests {
             inbox,
             mailboxes: Arc::new([]),
             control,
+            desk: desk_channel().0,
             requested: false,
         };
         let slot = Slot {

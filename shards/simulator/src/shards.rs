@@ -139,6 +139,7 @@ impl Shards {
         }
         sockets.tell(slot, false);
         shard.turn(self.now);
+        shard.turn_ended(self.now.monotonic);
         shard.sockets().sends - before
     }
 
@@ -164,7 +165,10 @@ impl Shards {
 
     /// A turn of a shard with nothing to do. Returns when it wants the next one.
     pub fn turn(&mut self, shard: u16) -> Next {
-        self.shards[usize::from(shard)].turn(self.now)
+        let shard = &mut self.shards[usize::from(shard)];
+        let next = shard.turn(self.now);
+        shard.turn_ended(self.now.monotonic);
+        next
     }
 
     /// Calls of a shard to its sockets.
@@ -240,7 +244,9 @@ impl Shards {
             let mut deadline = None;
             let mut busy = false;
             for shard in &mut self.shards {
-                match shard.turn(self.now) {
+                let next = shard.turn(self.now);
+                shard.turn_ended(self.now.monotonic);
+                match next {
                     Next::Now => busy = true,
                     Next::At(at) if at <= self.now.monotonic => busy = true,
                     Next::At(at) => deadline = Some(deadline.map_or(at, |earliest: Duration| earliest.min(at))),

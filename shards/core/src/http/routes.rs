@@ -3,6 +3,7 @@
 use super::answer::{self, Answer};
 use super::asset::Asset;
 use super::client_address::TrustedProxies;
+use super::desk::Access;
 use super::head::Head;
 use super::origins::Origins;
 use super::token_binding::{Binding, TokenBinding};
@@ -62,15 +63,26 @@ pub enum Target<P> {
     Health,
     /// 200 with this text for as long as the server runs.
     Text(&'static str),
-    /// Whether newcomers are welcome: 503 while the server drains.
+    /// Whether newcomers are welcome, as far as one shard knows: 503 while the server drains.
     Ready,
     /// The same, in these words: 200 with the first, 503 with the second.
     ReadyText(&'static str, &'static str),
+    /// What the shard cannot answer by itself: the request goes to the desk, and the connection waits.
+    Desk(Access),
     /// A page, or a part of one.
     Asset(&'static Asset),
 }
 
-/// One table: path → what is there. A path matches as a whole, byte by byte.
+/// What one request gets, if not an answer at once.
+pub(super) enum Served<P> {
+    /// The connection speaks a protocol from now on.
+    Upgrade(Upgrade<P>),
+    /// The answer of the desk.
+    Desk,
+}
+
+/// One table: path → what is there. A path matches as a whole, byte by byte; one that ends with `/*` stands for everything
+/// below it.
 #[derive(Debug, Clone)]
 pub struct Routes<P> {
     table: Vec<(&'static str, Target<P>)>,
@@ -110,7 +122,10 @@ impl<P> Routes<P> {
     pub fn find(&self, path: &str) -> Option<&Target<P>> {
         self.table
             .iter()
-            .find(|(known, _)| *known == path)
+            .find(|(known, _)| match known.strip_suffix('*') {
+                Some(above) => path.len() > above.len() && path.starts_with(above),
+                None => *known == path,
+            })
             .map(|(_, target)| target)
     }
 
@@ -127,8 +142,8 @@ impl<P> Routes<P> {
 }
 
 impl<P: Copy + PartialEq> Site<P> {
-    /// What a request gets: an upgrade, or an answer.
-    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Upgrade<P>, Answer> {
+    /// What a request gets: what is served, or an answer.
+    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Served<P>, Answer> {
         let target = self.target(head);
         if let Ok(Target::WebSocket(protocol)) = target {
             if standing.draining {
@@ -136,7 +151,7 @@ impl<P: Copy + PartialEq> Site<P> {
             }
             match self.handshake(protocol, head, peer) {
                 Ok((binding, answer)) => {
-                    return Ok(Upgrade {
+                    return Ok(Served::Upgrade(Upgrade {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
                         room: self.room(head)?,
@@ -145,7 +160,7 @@ impl<P: Copy + PartialEq> Site<P> {
                         query: head.query.map(Box::from),
                         binding: binding.map(Box::new),
                         answer,
-                    });
+                    }));
                 }
                 Err(refusal) if standing.ticket => return Err(refusal),
                 Err(_) => {}
@@ -155,9 +170,17 @@ impl<P: Copy + PartialEq> Site<P> {
             return Err(answer::too_many_connections());
         }
         Err(match target {
-            Ok(Target::Ready) if standing.draining => answer::draining(),
             Ok(Target::ReadyText(_, text)) if standing.draining => answer::not_ready(text),
             Ok(Target::ReadyText(text, _)) => answer::text(text),
+            Ok(Target::Ready | Target::Desk(Access::Public | Access::Private)) if standing.draining => {
+                answer::draining()
+            }
+            Ok(Target::Desk(_)) if !standing.draining => {
+                if !head.has_body {
+                    return Ok(Served::Desk);
+                }
+                answer::bad_request("Requests for this path have no body.")
+            }
             Ok(Target::Text(text)) => answer::text(text),
             Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
@@ -190,13 +213,18 @@ impl<P: Copy + PartialEq> Site<P> {
 
     /// What the request asks for, if it asks with the right method.
     fn target(&self, head: &Head<'_>) -> Result<Target<P>, Answer> {
+        let in_table = self.routes.find(head.path);
+        if let Some(Target::Desk(Access::Private)) = in_table {
+            // The desk knows the methods, and no page of another origin is told any.
+            return Ok(Target::Desk(Access::Private));
+        }
         match head.method {
             "CONNECT" => return Err(answer::no_proxy()),
             "OPTIONS" if head.has("access-control-request-method") => return Err(answer::preflight()),
             "OPTIONS" if head.path == "*" => return Err(answer::options()),
             _ => {}
         }
-        let in_table = self.routes.find(head.path).copied();
+        let in_table = in_table.copied();
         let target = match self.routes.rooms.filter(|_| is_segment(head.path)) {
             Some(protocol) if in_table.is_none() || head.has("upgrade") => {
                 self.room(head)?;
@@ -210,6 +238,14 @@ impl<P: Copy + PartialEq> Site<P> {
         match head.method {
             "GET" | "HEAD" => Ok(target),
             _ => Err(answer::method_not_allowed()),
+        }
+    }
+
+    /// Header lines that tell a browser which pages may read the answer to this request.
+    pub(super) fn headers_for(&self, head: &Head<'_>) -> String {
+        match self.routes.find(head.path) {
+            Some(Target::Desk(Access::Private)) => String::new(),
+            _ => self.origins.headers_for(head.sole("origin")),
         }
     }
 }
@@ -231,5 +267,17 @@ mod tests {
             assert_eq!(routes.find(other), None, "{other}");
         }
         assert_eq!(routes.paths(), ["/v2/ws", "/healthz"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_everything_below() {
+        let below: Target<u8> = Target::Desk(Access::Private);
+        let routes = Routes::new(vec![("/admin/*", below)]);
+        for path in ["/admin/a", "/admin/a/b", "/admin//"] {
+            assert_eq!(routes.find(path), Some(&below), "{path}");
+        }
+        for path in ["/admin", "/admin/", "/Admin/a", "/", "*"] {
+            assert_eq!(routes.find(path), None, "{path}");
+        }
     }
 }

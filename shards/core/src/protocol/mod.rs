@@ -240,6 +240,14 @@ impl Protocols {
         }
     }
 
+    /// A session ended on its way to this shard, or from it.
+    pub fn lost(&mut self, protocol: Protocol) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.lost(),
+            Protocol::Echo | Protocol::Matchbox | Protocol::Relay => {}
+        }
+    }
+
     /// When [`Self::tick`] has something to do: rooms to sweep, players whose time to return is over.
     #[must_use]
     pub fn next_due(&self) -> Duration {
@@ -250,6 +258,17 @@ impl Protocols {
     pub fn tick(&mut self, now: Now, fx: &mut Effects) {
         self.signal_fish.tick(now, fx);
         self.relay.tick(now, fx);
+    }
+
+    /// Game data messages that were relayed since the start.
+    #[must_use]
+    pub fn relayed(&self) -> u64 {
+        self.signal_fish.relayed()
+    }
+
+    /// When those asked to join who entered a room since the last call.
+    pub fn take_joined(&mut self) -> impl Iterator<Item = Duration> {
+        self.signal_fish.take_joined()
     }
 
     /// An operator changed something.

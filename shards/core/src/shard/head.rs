@@ -8,7 +8,7 @@ use super::state::Shard;
 use super::turn::{REQUESTS_PER_TURN_MAX, UNREAD_ANSWERS_MAX};
 use crate::admission::{Notice, Refusal, Ticket};
 use crate::entry::Denied;
-use crate::http::{self, Next, Read, Upgrade};
+use crate::http::{self, DeskAnswer, Next, Read, Upgrade};
 use crate::protocol::{Opening, Protocol, Trouble, journal};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
@@ -27,6 +27,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                     }
                 }
                 Read::Introduced(client) => self.introduce(slot, client),
+                // The answer of the desk runs it again.
+                Read::AtDesk => return,
                 // Its answer waits for the verdict, which runs the connection again.
                 Read::Complete if asked => return,
                 // Whoever asks for pages and does not read them gets no more of them. The flush runs the connection again.
@@ -43,7 +45,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
     }
 
-    fn head(&mut self, slot: Slot) -> Option<(bool, &mut Head)> {
+    pub(super) fn head(&mut self, slot: Slot) -> Option<(bool, &mut Head)> {
         let connection = self.slots.get_mut(slot)?;
         let asked = connection.asked.is_some();
         match &mut connection.phase {
@@ -155,6 +157,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 self.answer_and_close(slot, &answer);
                 false
             }
+            Next::Desk(inquiry) => {
+                self.inquire(slot, inquiry);
+                false
+            }
             Next::KeepAlive => {
                 self.effects
                     .outboxes
@@ -166,7 +172,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     /// A request was answered and the connection stays. One that is idle holds no ticket.
-    fn request_ends(&mut self, slot: Slot) {
+    pub(super) fn request_ends(&mut self, slot: Slot) {
         let now = self.now.monotonic;
         let (head_timeout, idle_timeout) = (self.options.head_timeout, self.options.keep_alive_timeout);
         let Some((_, head)) = self.head(slot) else { return };
@@ -197,6 +203,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Answers a connection that sent no request that could be served.
     fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
+        self.counters.heads_refused += 1;
         self.log_http(slot, "refused", Some(refusal.reason()));
         let Some((_, head)) = self.head(slot) else { return };
         let mut answer = Vec::new();
@@ -346,7 +353,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn head_timed_out(&mut self, slot: Slot) {
         let draining = self.is_draining();
         let Some((_, head)) = self.head(slot) else { return };
-        if head.conversation.answered() > 0 && head.conversation.is_idle() {
+        let answered = head.conversation.answered();
+        if head.conversation.is_at_desk() {
+            self.counters.inquiries_unanswered += 1;
+            return self.answered_by_desk(slot, answered, &DeskAnswer::unavailable());
+        }
+        if answered > 0 && head.conversation.is_idle() {
             return self.begin_closing(slot, false);
         }
         let refusal = if draining {

@@ -67,6 +67,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn turn_back(&mut self, slot: Slot, moving: Moving<S::Socket>) {
         let Moving { socket, mut state } = moving;
         self.counters.moves_failed += 1;
+        self.effects.closes.count(1013);
         state.log(
             self.index,
             Some(slot),
@@ -108,6 +109,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             if protocol.answers_late() {
                 last.extend_from_slice(&refusal_text(Refusal::Draining));
             } else {
+                self.effects.closes.count(1001);
                 write_close(Some(1001), self.options.manners(protocol).draining, &mut last);
             }
             self.effects
@@ -151,6 +153,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// There is no slot for a connection that moved here.
     fn turn_away(&mut self, socket: S::Socket, mut state: State) {
         self.counters.moves_failed += 1;
+        self.effects.closes.count(1013);
         state.log(self.index, None, "closed", Some((1013, "no slot is left on its shard")));
         let last = state.take_last_words();
         self.sockets.refuse(socket, &last);
@@ -159,6 +162,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Gives back what a connection held that goes nowhere.
     fn abandon(&mut self, state: State) {
+        if let Stage::Session(session) = &state.stage {
+            self.protocols.lost(session.protocol());
+        }
         let Self { effects, .. } = self;
         state.abandon(|notice| effects.notify(notice));
         self.settle();

@@ -3,9 +3,10 @@
 use super::connection::Phase;
 use super::debts::Prices;
 use super::mail::{Post, Reload, Request};
+use super::meter::Meter;
 use super::options::Options;
 use super::refused::RefusedAddresses;
-use super::report::{Counters, Report};
+use super::report::{Counters, Figures, Report};
 use super::slots::Slots;
 use super::wheel::Wheel;
 use super::yielding::Yielding;
@@ -95,6 +96,11 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     /// When the next report is sent; `None` while nothing has happened since the last one.
     pub(super) report_at: Option<Duration>,
     pub(super) counters: Counters,
+    pub(super) meter: Meter,
+    /// Game data messages that had been read when the turn began.
+    pub(super) relayed: u64,
+    /// Connections that get a stream; some may have ended.
+    pub(super) streams: Vec<Slot>,
 }
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
@@ -146,6 +152,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             has_ended: false,
             report_at: None,
             counters: Counters::default(),
+            meter: Meter::default(),
+            relayed: 0,
+            streams: Vec::new(),
             options,
         }
     }
@@ -187,12 +196,33 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             outbound_bytes: self.effects.outboxes.held(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
+                closes: self.effects.closes,
                 ..self.counters
             },
             signal_fish: self.protocols.signal_fish.counters(),
             gauges: self.protocols.signal_fish.gauges(),
             relay: (*self.protocols.relay.counters(), self.protocols.relay.gauges()),
             matchbox: (self.protocols.matchbox.counters(), self.protocols.matchbox.gauges()),
+        }
+    }
+
+    /// Everything that it counted and measured, and what is there now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let Meter {
+            turns, relays, joins, ..
+        } = self.meter.clone();
+        let is_open = |slot: &&Slot| {
+            let connection = self.slots.get(**slot);
+            connection.is_some_and(|connection| matches!(connection.phase, Phase::Stream(_)))
+        };
+        Figures {
+            report: self.report(),
+            streams: self.streams.iter().filter(is_open).count(),
+            outbox_bytes: self.effects.outboxes.held(),
+            turns,
+            relays,
+            joins,
         }
     }
 

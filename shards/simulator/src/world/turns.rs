@@ -138,6 +138,7 @@ impl World {
         self.now += self.turn_time;
         self.mailroom.borrow_mut().now = self.now;
         let runner = &mut self.runners[index];
+        runner.shard.turn_ended(self.now);
         let idle = before == after && runner.last_turn == now.monotonic;
         runner.idle = if idle { runner.idle + 1 } else { 0 };
         runner.last_turn = now.monotonic;
@@ -152,7 +153,7 @@ impl World {
                 match mail {
                     Mail::Verdict { verdict, .. } => self.give_back(verdict),
                     Mail::Connection(_) => self.lost = true,
-                    Mail::Drain | Mail::Reload(_) => {}
+                    Mail::Drain | Mail::Reload(_) | Mail::Answer { .. } | Mail::Piece(_) | Mail::Question { .. } => {}
                 }
             }
         }

@@ -3,6 +3,12 @@
 /// What happened on a shard since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Sessions begun; one that moves to another shard begins once.
+    pub sessions_begun: u64,
+    /// Sessions ended for good.
+    pub sessions_ended: u64,
+    /// Reconnection tokens given to players.
+    pub tokens_issued: u64,
     /// Rooms created.
     pub rooms_created: u64,
     /// Rooms removed, for whatever reason.

@@ -31,6 +31,8 @@ pub struct SignalFish {
     /// What all rooms keep for those who can still return.
     pub(super) replays: Replays,
     pub(super) counters: Counters,
+    /// When those asked to join who entered since the shard last looked. Emptied with every turn.
+    pub(super) joined: Vec<Duration>,
     /// When rooms are swept, if there are any.
     pub(super) next_sweep: Duration,
 }
@@ -56,6 +58,7 @@ impl SignalFish {
             records: Records::new(hashing),
             replays: Replays::new(replays_max),
             counters: Counters::default(),
+            joined: Vec::new(),
             next_sweep: Duration::ZERO,
         }
     }
@@ -71,6 +74,17 @@ impl SignalFish {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Game data messages that were relayed since the start.
+    #[must_use]
+    pub fn relayed(&self) -> u64 {
+        self.counters.game_data_in
+    }
+
+    /// When those asked to join who entered a room since the last call.
+    pub fn take_joined(&mut self) -> impl Iterator<Item = Duration> {
+        self.joined.drain(..)
     }
 
     /// What lives now. Walks all rooms.
