@@ -49,7 +49,9 @@ fn relay_routes() -> Routes<Protocol> {
         ("/", Target::WebSocket(Protocol::Relay)),
         ("/healthz", Target::Text("ok")),
         ("/readyz", Target::ReadyText("ready", "not-ready")),
+        ("/metrics", Target::Desk(Access::Public)),
     ])
+    .with_desk_prefix("/relay")
 }
 
 fn main_origins(config: &Config) -> Origins {

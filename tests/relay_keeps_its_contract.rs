@@ -121,6 +121,35 @@ fn plain_http_has_three_paths() {
 }
 
 #[test]
+fn metrics_have_their_documented_names() {
+    let (_server, address) = start(4, json!({"messages_per_10s": 5}), json!({}));
+    let mut a = enter(address, "a");
+    let _b = enter(address, "a");
+    expect_refusal(address, "/", "", 1008, "Invalid roomId");
+    for _ in 0..8 {
+        a.send_text(r#"{"type":"x"}"#);
+    }
+    let has = |line: &str| {
+        let (status, body) = request(address, "GET", "/metrics");
+        assert_eq!(status, 200);
+        body.lines().any(|other| other == line)
+    };
+    for line in [
+        "signaling_active_connections 2",
+        "signaling_local_rooms 1",
+        "signaling_messages_forwarded_total 5",
+        "signaling_rate_limit_drops_total{scope=\"client\"} 3",
+        "signaling_refused_connections_total{reason=\"room_id\"} 1",
+        "signaling_redis_up 0",
+    ] {
+        harness::wait_until(line, || has(line));
+    }
+    let locked = json!({"security": {"require_metrics_auth": true, "metrics_auth_token": "a token of the metrics"}});
+    let (_server, address) = start(1, json!({}), locked);
+    assert_eq!(request(address, "GET", "/metrics").0, 401);
+}
+
+#[test]
 fn the_query_names_the_room() {
     plain(|_, address| {
         let mut a = enter(address, "Room-1:x.y_Z");

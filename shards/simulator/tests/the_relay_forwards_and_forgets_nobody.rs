@@ -270,7 +270,7 @@ fn the_rate_of_an_address_holds_over_all_shards() {
         let heard: usize = pairs.iter().map(|(_, listener)| texts(&world, *listener).len()).sum();
         assert_eq!(heard, limit as usize);
         let dropped: u64 = world.all_relay().map(|relay| relay.counters().ip_rate_drops).sum();
-        assert_eq!(dropped as usize, 24 * limit as usize - heard);
+        assert_eq!(dropped, u64::from(24 * limit) - heard as u64);
         // The bucket fills again all the time.
         world.advance(Duration::from_secs(5));
         for number in 0..limit as usize {

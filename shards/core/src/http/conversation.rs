@@ -263,7 +263,10 @@ impl Conversation {
                     without_body,
                     closes,
                 }));
-                Next::Desk(Box::new(Inquiry::new(&head, client)))
+                Next::Desk(Box::new(Inquiry {
+                    path: site.routes.desk_path(head.path),
+                    ..Inquiry::new(&head, client)
+                }))
             }
         };
         self.requests = requests;

@@ -88,6 +88,8 @@ pub struct Routes<P> {
     table: Vec<(&'static str, Target<P>)>,
     /// What is at every path of one segment, which names a room.
     rooms: Option<P>,
+    /// What the desk knows the paths by: it stands before them.
+    desk_prefix: &'static str,
 }
 
 /// What the shard knows of a connection while it answers.
@@ -104,7 +106,11 @@ impl<P> Routes<P> {
     /// From the table itself. The first of equal paths counts.
     #[must_use]
     pub fn new(table: Vec<(&'static str, Target<P>)>) -> Self {
-        Self { table, rooms: None }
+        Self {
+            table,
+            rooms: None,
+            desk_prefix: "",
+        }
     }
 
     /// As before, and every path of at most one segment is a WebSocket that speaks this protocol. Its segment,
@@ -115,6 +121,17 @@ impl<P> Routes<P> {
             rooms: Some(protocol),
             ..self
         }
+    }
+
+    /// As before, and the desk is asked with this in front of the path: it serves several listeners.
+    #[must_use]
+    pub fn with_desk_prefix(self, desk_prefix: &'static str) -> Self {
+        Self { desk_prefix, ..self }
+    }
+
+    /// The path by which the desk knows what is at a path here.
+    pub(super) fn desk_path(&self, path: &str) -> Box<str> {
+        format!("{}{path}", self.desk_prefix).into()
     }
 
     /// What is at this path.
