@@ -206,3 +206,11 @@ impl Ticket {
         self.ip
     }
 }
+
+impl Permit {
+    /// App and game of the room.
+    #[must_use]
+    pub fn game(&self) -> (Option<AppIndex>, &str) {
+        (self.app, &self.game)
+    }
+}

@@ -1,7 +1,7 @@
 //! A connection that speaks HTTP: requests are read and answered one after the other, until one of them is an upgrade.
 
 use super::connection::{Head, Phase, Rest, Standing};
-use super::mail::Post;
+use super::mail::{Cause, Post, Told};
 use super::moving::Stage;
 use super::newcomers::LAST_HEADS;
 use super::state::Shard;
@@ -264,7 +264,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         });
         if let Some(oldest) = gives_way {
             if let Some(protocol) = self.open_protocol(oldest) {
-                self.leave(oldest, protocol, 1008, "too many connections");
+                self.leave(oldest, protocol, Cause::Lost);
             }
             self.release(oldest);
         }
@@ -344,6 +344,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if !protocol.answers_late() {
             self.effects.outboxes.open(slot);
         }
+        self.post.witness(Told::Opened(slot));
         self.with_protocols(slot, |protocols, cx| protocols.opened(protocol, cx, opening));
         self.arm(slot);
         self.run_soon(slot);

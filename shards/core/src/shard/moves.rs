@@ -1,7 +1,7 @@
 //! Connections that move to the shard that owns their room, as one value.
 
 use super::connection::{Phase, Rest};
-use super::mail::{Mail, Post, Request};
+use super::mail::{Mail, Post, Request, Told};
 use super::moving::{Moving, Stage, State};
 use super::state::Shard;
 use crate::http::{Refusal, refusal_text};
@@ -78,6 +78,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if let Err(socket) = self.sockets.add(slot, socket) {
             self.sockets.refuse(socket, &last);
         } else {
+            if let Some(connection) = self.slots.get_mut(slot) {
+                // It was taken out of the sockets: they tell of room only after it has refused bytes again.
+                connection.blocked = false;
+            }
             self.effects
                 .outboxes
                 .append_with(slot, |out| out.extend_from_slice(&last));
@@ -143,6 +147,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Stage::Opening(protocol, opening) => self.open(slot, protocol, opening),
             Stage::Session(session) => {
                 self.effects.outboxes.open(slot);
+                self.post.witness(Told::Arrived(slot));
                 self.with_protocols(slot, |protocols, cx| protocols.arrived(cx, session));
                 self.arm(slot);
                 self.run_soon(slot);

@@ -187,13 +187,20 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         &self.protocols.relay
     }
 
+    /// Bytes that wait to be sent, for all connections and for one.
+    #[must_use]
+    pub fn unsent(&self, slot: Slot) -> (usize, usize) {
+        let outboxes = &self.effects.outboxes;
+        (outboxes.held(), outboxes.unsent(slot).len())
+    }
+
     /// What it counted, and what is there now.
     #[must_use]
     pub fn report(&self) -> Report {
         Report {
             shard: self.index,
             connections: self.slots.live(),
-            outbound_bytes: self.effects.outboxes.held(),
+            outbox_bytes: self.effects.outboxes.held(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
                 closes: self.effects.closes,
@@ -219,7 +226,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Figures {
             report: self.report(),
             streams: self.streams.iter().filter(is_open).count(),
-            outbox_bytes: self.effects.outboxes.held(),
             turns,
             relays,
             joins,

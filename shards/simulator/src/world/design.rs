@@ -32,6 +32,8 @@ pub struct Design {
     pub other_sites: Vec<Site<Protocol>>,
     /// What new connections do with bytes.
     pub line: Line,
+    /// Whether a [ledger](crate::ledger) is kept. It knows Signal Fish over WebSocket, from clients without a proxy.
+    pub keeps_ledger: bool,
 }
 
 impl Design {
@@ -50,6 +52,7 @@ impl Design {
             matchbox: matchbox::Settings::default(),
             relay: relay::Settings::default(),
             line: Line::default(),
+            keeps_ledger: false,
         }
     }
 
