@@ -1,7 +1,7 @@
 //! What clients send: it is counted, checked and forwarded as it came.
 
 use super::super::event::Message;
-use super::state::{Client, Relay, Session};
+use super::state::{Client, Held, Relay, Session};
 use super::wire;
 use crate::admission::{Ask, Refusal, Verdict};
 use crate::effects::Cx;
@@ -9,10 +9,6 @@ use crate::entry::grant;
 use crate::room::{MemberId, RoomHandle};
 use crate::slot::Slot;
 use crate::ws::Kind;
-
-/// A message that waits for more to be lent. `None`: it is not even text.
-#[derive(Debug)]
-pub(super) struct Held(Option<Box<str>>);
 
 impl Relay {
     /// A complete message. Size, rates and schema are looked at in this order; a dropped message takes no token of the

@@ -4,7 +4,6 @@ use super::super::by_slot::BySlot;
 use super::super::event::Opening;
 use super::counters::{Counters, Gauges};
 use super::entrance::{self, Refusal, Wish};
-use super::messages::Held;
 use super::pools::Pools;
 use super::settings::Settings;
 use super::wire;
@@ -67,6 +66,10 @@ pub(super) struct Client {
     /// A message that waits until more is lent to its address.
     pub(super) held: Option<Held>,
 }
+
+/// A message that waits for more to be lent. `None`: it is not even text.
+#[derive(Debug)]
+pub(super) struct Held(pub(super) Option<Box<str>>);
 
 /// A room.
 #[derive(Debug, Default)]
