@@ -17,6 +17,8 @@ pub(crate) enum Serves {
     Main,
     /// Matchbox.
     Matchbox,
+    /// The room relay.
+    Relay,
 }
 
 impl Serves {
@@ -25,6 +27,7 @@ impl Serves {
         match self {
             Self::Main => "main",
             Self::Matchbox => "matchbox",
+            Self::Relay => "relay",
         }
     }
 
@@ -33,6 +36,7 @@ impl Serves {
         match self {
             Self::Main => "`bind` and `port`",
             Self::Matchbox => "`matchbox.bind` and `matchbox.port`",
+            Self::Relay => "`relay.bind` and `relay.port`",
         }
     }
 }
@@ -47,5 +51,9 @@ pub(crate) fn doors(config: &Config) -> Vec<Door> {
         serves: Serves::Matchbox,
         address,
     });
-    [Some(main), matchbox].into_iter().flatten().collect()
+    let relay = config.relay_address().map(|address| Door {
+        serves: Serves::Relay,
+        address,
+    });
+    [Some(main), matchbox, relay].into_iter().flatten().collect()
 }

@@ -79,6 +79,7 @@ mod tests {
             rooms_per_game_max: 0,
             room_creations_max: 0,
             join_attempts_max: 0,
+            relay: signal_fish_core::admission::Rates::default(),
             time_window: Duration::ZERO,
             apps: Vec::new(),
         };

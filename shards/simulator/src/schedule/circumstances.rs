@@ -93,6 +93,7 @@ fn limits(random: &mut Sequence, has_apps: bool) -> Limits {
         room_creations_max: count(few(random, 50, 2, 15)),
         join_attempts_max: count(few(random, 50, 4, 40)),
         time_window: seconds(random, 3, 8),
+        relay: signal_fish_core::admission::Rates::default(),
         apps: if has_apps {
             vec![app, AppLimits::default()]
         } else {

@@ -133,6 +133,7 @@ pub fn limits() -> Limits {
         rooms_per_game_max: 3,
         room_creations_max: 12,
         join_attempts_max: 60,
+        relay: signal_fish_core::admission::Rates::default(),
         time_window: Duration::from_secs(10),
         apps: Vec::<AppLimits>::new(),
     }

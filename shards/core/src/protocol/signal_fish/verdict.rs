@@ -52,7 +52,11 @@ impl SignalFish {
                     retry_after_secs: left.as_secs(),
                 })
             }
-            Ask::Connect { .. } | Ask::Authenticate { .. } => None,
+            Ask::Connect { .. }
+            | Ask::Authenticate { .. }
+            | Ask::Verify { .. }
+            | Ask::Enter { .. }
+            | Ask::Lend { .. } => None,
         }
     }
 
