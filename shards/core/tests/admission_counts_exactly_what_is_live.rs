@@ -422,7 +422,6 @@ fn a_banned_address_gets_no_ticket() {
         time_window: MINUTE,
         relay: Rates::default(),
         apps: Vec::new(),
-        relay: Rates::default(),
     };
     let mut admission = Admission::new(limits, ahash::RandomState::with_seeds(1, 2, 3, 4));
     let ask = |ip: &str| Ask::Connect {
