@@ -1,7 +1,28 @@
-//! One connection, the slot that holds it, and how it ends.
+//! One connection, its name, and the slot that holds it.
 
 use super::stream::Stream;
-use super::{ConnectionId, End, Event, HANDSHAKE_LIMIT, Handler, Net};
+
+/// Names a connection; an old name never means a newer connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// We asked for it.
+    Ours,
+    /// The server sent a close frame with this code first.
+    CloseFrame(Option<u16>),
+    /// The server ended or reset the TCP connection.
+    Dropped(String),
+    /// It never became a WebSocket: refused, no answer in time, or another HTTP status than 101.
+    Refused(String),
+    /// The server broke RFC 6455, or stopped reading.
+    Broken(String),
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -34,61 +55,4 @@ pub(super) struct Connection {
 pub(super) struct Slot {
     pub(super) generation: u32,
     pub(super) connection: Option<Box<Connection>>,
-}
-
-impl Net {
-    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
-        let slot = self.slots.get(id.index as usize)?;
-        slot.connection.as_deref().filter(|_| slot.generation == id.generation)
-    }
-
-    pub(super) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        let slot = self.slots.get_mut(id.index as usize)?;
-        slot.connection
-            .as_deref_mut()
-            .filter(|_| slot.generation == id.generation)
-    }
-
-    /// Ends a connection whose owner is told at the end of the turn.
-    pub(super) fn end(&mut self, id: ConnectionId, end: End) {
-        let Some(connection) = self.connection(id) else { return };
-        let end = match (connection.stage, connection.server_close) {
-            (Stage::Closing, _) => End::Ours,
-            (_, Some(code)) => End::CloseFrame(code),
-            _ => end,
-        };
-        self.ended.push((id, connection.owner, connection.tag, end));
-        self.forget(id);
-    }
-
-    pub(super) fn tell_ended<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>]) {
-        while let Some((id, owner, tag, end)) = self.ended.pop() {
-            self.owner = owner;
-            handlers[usize::from(owner)].on_event(self, id, tag, Event::Closed(end));
-        }
-    }
-
-    pub(super) fn sweep(&mut self) {
-        self.next_sweep_ns = self.now_ns + 500_000_000;
-        for index in 0..self.slots.len() {
-            let slot = &self.slots[index];
-            let Some(connection) = slot.connection.as_deref() else {
-                continue;
-            };
-            if connection.stage == Stage::Open || connection.deadline_ns > self.now_ns {
-                continue;
-            }
-            let id = ConnectionId {
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                generation: slot.generation,
-            };
-            let step = if connection.stage == Stage::Connecting {
-                "TCP connection"
-            } else {
-                "HTTP answer"
-            };
-            let waited = HANDSHAKE_LIMIT.as_secs();
-            self.end(id, End::Refused(format!("no {step} within {waited} s")));
-        }
-    }
 }

@@ -5,10 +5,13 @@
 //! in one `send`.
 
 mod connection;
+mod ending;
 mod incoming;
 mod opening;
 mod outgoing;
 mod stream;
+
+pub use connection::{ConnectionId, End};
 
 use crate::frame::Masks;
 use crate::target::Target;
@@ -30,28 +33,6 @@ const READ_BYTES: usize = 256 << 10;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// How long the server has to end the TCP connection after the close handshake.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-
-/// Names a connection; an old name never means a newer connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ConnectionId {
-    index: u32,
-    generation: u32,
-}
-
-/// Why a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// We asked for it.
-    Ours,
-    /// The server sent a close frame with this code first.
-    CloseFrame(Option<u16>),
-    /// The server ended or reset the TCP connection.
-    Dropped(String),
-    /// It never became a WebSocket: refused, no answer in time, or another HTTP status than 101.
-    Refused(String),
-    /// The server broke RFC 6455, or stopped reading.
-    Broken(String),
-}
 
 /// What happens on a connection.
 #[derive(Debug)]
