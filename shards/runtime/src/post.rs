@@ -3,10 +3,13 @@
 use crate::control::ToControl;
 use crate::desk::DeskSender;
 use crate::mailbox::{Inbox, Mail, Mailbox};
+use crate::observer::{Observed, ObserverSender};
 use signal_fish_core::ShardIndex;
+use signal_fish_core::protocol::signal_fish::Observation;
 use signal_fish_core::shard::{Post, Request, ToDesk};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The post of one shard. `M` is what the control plane receives: requests of shards, and whatever else the process tells it.
 #[derive(Debug)]
@@ -16,6 +19,7 @@ pub(crate) struct ShardPost<M: From<Request>> {
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) control: ToControl<M>,
     pub(crate) desk: DeskSender,
+    pub(crate) observer: Option<ObserverSender>,
     /// Requests were made in this turn.
     pub(crate) requested: bool,
 }
@@ -45,6 +49,12 @@ impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
         self.desk.send(message)
     }
 
+    fn observed(&mut self, unix: Duration, observations: Vec<Observation>) {
+        if let Some(observer) = &self.observer {
+            observer.send(Observed { unix, observations });
+        }
+    }
+
     fn turn_ends(&mut self) {
         if std::mem::take(&mut self.requested) {
             self.control.ring();
@@ -69,7 +79,6 @@ mod tests {
     use ahash::RandomState;
     use signal_fish_core::Slot;
     use signal_fish_core::admission::{Admission, Ask, Limits};
-    use std::time::Duration;
 
     #[test]
     fn what_an_ended_shard_never_read_goes_back() {
@@ -97,6 +106,7 @@ mod tests {
             mailboxes: Arc::new([]),
             control,
             desk: desk_channel().0,
+            observer: None,
             requested: false,
         };
         let slot = Slot {

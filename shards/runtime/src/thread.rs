@@ -5,6 +5,7 @@ use crate::control::ToControl;
 use crate::desk::DeskSender;
 use crate::fault::{Fault, Stall};
 use crate::mailbox::{Inbox, Mailbox};
+use crate::observer::ObserverSender;
 use crate::post::ShardPost;
 use crate::sockets::TcpSockets;
 use crate::warnings::Warnings;
@@ -36,6 +37,8 @@ pub struct Surroundings<M> {
     pub control: ToControl<M>,
     /// To the desk.
     pub desk: DeskSender,
+    /// To the observer, if there is one.
+    pub observer: Option<ObserverSender>,
     /// Start of the process's monotonic clock, the same for all shards.
     pub start: Instant,
 }
@@ -61,6 +64,7 @@ impl ShardThread {
             mailboxes,
             control,
             desk,
+            observer,
             start,
         } = surroundings;
         let sockets = TcpSockets::new(listeners, inbox.wake())?;
@@ -69,6 +73,7 @@ impl ShardThread {
             mailboxes,
             control,
             desk,
+            observer,
             requested: false,
         };
         let clock = Clock::new(start);

@@ -25,6 +25,7 @@ mod client;
 mod frames;
 mod messages;
 mod network;
+mod observer;
 mod plan;
 mod post;
 mod random;

@@ -2,9 +2,11 @@
 
 use crate::ledger::Ledger;
 use crate::network::{ConnectionId, Network};
+use crate::observer::Observer;
 use crate::random::Sequence;
 use crate::sockets::Socket;
 use signal_fish_core::protocol::Trouble;
+use signal_fish_core::protocol::signal_fish::Observation;
 use signal_fish_core::shard::{Cause, Mail, Post, Request, ToDesk, Told};
 use signal_fish_core::{ShardIndex, Slot};
 use std::cell::RefCell;
@@ -66,6 +68,8 @@ pub struct Mailroom {
     pub desk_is_closed: bool,
     /// What arrived at the desk.
     pub at_desk: VecDeque<ToDesk>,
+    /// Somebody who is told what happens to rooms.
+    pub(crate) observer: Observer,
     progress: u64,
 }
 
@@ -87,6 +91,7 @@ impl Mailroom {
             moves_max: usize::MAX,
             desk_is_closed: false,
             at_desk: VecDeque::new(),
+            observer: Observer::default(),
             progress: 0,
         }
     }
@@ -263,6 +268,13 @@ impl Post<Socket> for SimulatedPost {
         let due = room.due();
         room.requests[usize::from(self.shard.0)].push(due, request);
         room.progress += 1;
+    }
+
+    fn observed(&mut self, _unix: Duration, observations: Vec<Observation>) {
+        let mut room = self.room.borrow_mut();
+        for observation in observations {
+            room.observer.is_told(self.shard, observation);
+        }
     }
 
     fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk> {

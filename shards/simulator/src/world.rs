@@ -136,7 +136,10 @@ impl World {
         let network = Rc::new(RefCell::new(Network::new(shards, Sequence::stream(seed, 2))));
         let mailroom = Rc::new(RefCell::new(Mailroom::new(shards, Sequence::stream(seed, 3))));
         let settings = protocol::Settings {
-            signal_fish: Arc::new(design.settings),
+            signal_fish: Arc::new(Settings {
+                observed: true,
+                ..design.settings
+            }),
             matchbox: design.matchbox,
             relay: design.relay,
         };

@@ -33,7 +33,7 @@ use matchbox::Matchbox;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use relay::Relay;
-use signal_fish::SignalFish;
+use signal_fish::{Observation, SignalFish};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -292,6 +292,11 @@ impl Protocols {
     /// When those asked to join who entered a room since the last call.
     pub fn take_joined(&mut self) -> impl Iterator<Item = Duration> {
         self.signal_fish.take_joined()
+    }
+
+    /// What an observer learns of the rooms since the last call.
+    pub fn take_observations(&mut self) -> Vec<Observation> {
+        self.signal_fish.take_observations()
     }
 
     /// An operator changed something.

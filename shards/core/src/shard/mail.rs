@@ -4,12 +4,13 @@ use super::moving::Moving;
 use super::report::{Figures, Report};
 use crate::admission::{Ask, Notice, Verdict};
 use crate::http::{DeskAnswer, Inquiry, Sites};
-use crate::protocol::signal_fish::Settings;
+use crate::protocol::signal_fish::{Observation, Settings};
 use crate::protocol::{Message, Protocol, Trouble};
 use crate::room::{MemberId, RoomDetail, RoomId, RoomPage, RoomQuery};
 use crate::slot::{ShardIndex, Slot};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What leaves a shard, and what arrives for it. `K` is the socket that a moving connection takes along.
 pub trait Post<K> {
@@ -33,6 +34,10 @@ pub trait Post<K> {
     /// # Errors
     /// Gives it back when the desk has too much to do or has ended.
     fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk>;
+
+    /// This happened in the turn that ends. `unix` is its time, since 1970-01-01T00:00:00Z. Only called while somebody
+    /// observes (`signal_fish::Settings::observed`); never blocks.
+    fn observed(&mut self, _unix: Duration, _observations: Vec<Observation>) {}
 
     /// The turn is over: the control plane may look at what was requested in it.
     fn turn_ends(&mut self) {}

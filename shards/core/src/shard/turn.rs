@@ -56,6 +56,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         worked |= self.flush(SENDS_PER_TURN_MAX);
         self.go_on_ending();
         self.report_sometimes(worked);
+        self.tell_observer();
         self.post.turn_ends();
         self.next()
     }
@@ -70,6 +71,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.meter.turn_ended(began, now, fresh, sent_all);
         for asked_at in self.protocols.take_joined() {
             self.meter.joins.record(now.saturating_sub(asked_at), 1);
+        }
+    }
+
+    fn tell_observer(&mut self) {
+        let observations = self.protocols.take_observations();
+        if !observations.is_empty() {
+            self.post.observed(self.now.unix, observations);
         }
     }
 

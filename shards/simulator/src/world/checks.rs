@@ -31,6 +31,7 @@ impl World {
         let gauges = signal_fish.gauges();
         assert_eq!(gauges.replay_bytes, replay_bytes, "replays are added up");
         ledger.turn_ended(shard, &gauges);
+        self.mailroom.borrow().observer.check(shard, signal_fish);
         let network = self.network.borrow();
         let largest = ledger.largest();
         let (mut sum, mut held, mut large) = (0, 0, 0);
@@ -151,6 +152,7 @@ impl World {
             totals.connections_active <= network.open() as u64,
             "a ticket outlived its connection with seed {seed}"
         );
+        self.check_observer();
         let gauges = || self.all_signal_fish().map(SignalFish::gauges);
         let peers = self.all_matchbox().map(|matchbox| matchbox.gauges().peers);
         let relay = self.all_relay().map(|relay| relay.gauges().sessions);
@@ -184,6 +186,17 @@ impl World {
             "{connections} connections of {} with seed {seed}",
             network.open()
         );
+    }
+
+    /// Who only listens to observations knows every room.
+    fn check_observer(&self) {
+        let mailroom = self.mailroom.borrow();
+        for (index, runner) in self.runners.iter().enumerate() {
+            let shard = ShardIndex(u16::try_from(index).expect("shards are few"));
+            if runner.next != Next::Ended {
+                mailroom.observer.check(shard, runner.shard.signal_fish());
+            }
+        }
     }
 
     /// Everything that was granted came back and nothing is remembered.

@@ -4,6 +4,7 @@ use super::super::event::{Opening, Trouble};
 use super::binding::Binding;
 use super::dialect::JSON;
 use super::failure::Failure;
+use super::observe::Observation;
 use super::room::key;
 use super::session::{Membership, Rare, Session};
 use super::state::SignalFish;
@@ -14,6 +15,7 @@ use crate::effects::{Cx, Effects};
 use crate::slot::ShardIndex;
 use crate::ws::{Kind, Violation};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Longest `game_name` or `room_code` that is taken from a URL, in bytes; longer ones cannot name a room.
 const HINT_BYTES_MAX: usize = 1024;
@@ -114,12 +116,19 @@ impl SignalFish {
             }
         }
         self.openings.forget_queues();
+        while let Some(record) = self.records.pop_due(Duration::MAX) {
+            self.observe(|| Observation::PlayerExpired {
+                room: record.room_id,
+                player: record.player_id,
+            });
+        }
         self.records.clear();
         self.replays.clear();
         let rooms: Vec<_> = self.rooms.iter().map(|(handle, _)| handle).collect();
         for handle in rooms {
             if let Some(entry) = self.rooms.remove(handle) {
                 self.counters.rooms_removed += 1;
+                self.observe(|| Observation::RoomEnded { room: entry.id });
                 fx.notify(Notice::RoomEnded(entry.permit));
             }
         }

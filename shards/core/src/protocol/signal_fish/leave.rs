@@ -1,5 +1,6 @@
 //! Players go: by leaving, by dropping, with the room.
 
+use super::observe::Observation;
 use super::records::Record;
 use super::room::Player;
 use super::session::Membership;
@@ -55,8 +56,15 @@ impl SignalFish {
             return;
         };
         self.counters.players_left += 1;
+        let room = room.id();
         self.broadcast(cx.fx, handle, None, &ServerMessage::PlayerLeft { player_id });
         remember(self, departure.player);
+        let may_return = self.records.get(player_id).is_some();
+        self.observe(|| Observation::PlayerLeft {
+            room,
+            player: player_id,
+            may_return,
+        });
         if departure.had_authority {
             self.authority_changed(cx.fx, handle, None);
         }
@@ -106,6 +114,10 @@ impl SignalFish {
         self.counters.reconnections_expired += 1;
         self.records.remember_expired(&record);
         self.log_room(record.room_id, Some(record.player_id), "may return no more");
+        self.observe(|| Observation::PlayerExpired {
+            room: record.room_id,
+            player: record.player_id,
+        });
         let Some(handle) = self.rooms.find_id(record.room_id) else {
             return;
         };
@@ -127,6 +139,7 @@ impl SignalFish {
         self.replays.changed(handle, room.replay().memory(), 0);
         self.counters.rooms_removed += 1;
         self.log_room(room.id(), None, "room removed");
+        self.observe(|| Observation::RoomEnded { room: room.id() });
         self.counters.players_left += room.players().len() as u64;
         self.counters.spectators_left += room.spectators().len() as u64;
         encode(fx, &ServerMessage::RoomLeft);

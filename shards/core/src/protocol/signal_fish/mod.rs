@@ -6,7 +6,7 @@
 //! * a connection that comes, ends, moves: `connect`, `moving`;
 //! * a room about to be opened: `open`;
 //! * time: `sweep`;
-//! * what an operator wants: `operate`.
+//! * what an operator wants: `operate`; what an observer learns: `observe`.
 //!
 //! A session that waits has its [`pending`](session::Session) set, and nothing else says so. It waits for one verdict, for
 //! the opening that it is queued in, or for the end of its move. When admission gives leave and the room belongs to another
@@ -25,6 +25,7 @@ mod journal;
 mod leave;
 mod lobby;
 mod moving;
+mod observe;
 mod open;
 mod operate;
 mod pending;
@@ -47,6 +48,7 @@ pub mod wire;
 
 pub use counters::{Counters, Gauges};
 pub use dialect::{JSON, MESSAGE_PACK};
+pub use observe::Observation;
 pub use records::{RECORD_BYTES, RECORDS_INFO_BYTES_MAX, RECORDS_MAX};
 pub use session::Session;
 pub use settings::{App, SdkCompatibility, Settings};

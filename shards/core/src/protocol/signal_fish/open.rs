@@ -1,6 +1,7 @@
 //! JoinRoom on the shard that owns the room: the room is found or opened, the player takes its seat.
 
 use super::failure::Failure;
+use super::observe::Observation;
 use super::pending::{Arrival, CodedJoin, Create, Creation, Join, Pending, Wanted};
 use super::room::{NoSeat, Plan, Player, Room};
 use super::session::Membership;
@@ -100,6 +101,7 @@ impl SignalFish {
             Ok(room) => {
                 self.counters.rooms_created += 1;
                 self.log_room(id, None, "room created");
+                self.observe_opened(room);
                 self.enter(cx, room, join);
             }
             Err(entry) => self.no_code(cx, entry.permit),
@@ -136,6 +138,13 @@ impl SignalFish {
         let snapshot = room.snapshot(id, token.as_ref());
         tell(cx, &ServerMessage::RoomJoined(Box::new(snapshot)));
         if let Some(player) = room.player(id) {
+            if self.settings.observed {
+                self.observations.push(Observation::PlayerJoined {
+                    room: room.id(),
+                    player: id,
+                    name: player.name.as_str().into(),
+                });
+            }
             let player = room.player_info(player);
             encode(cx.fx, &ServerMessage::PlayerJoined { player });
             self.deliver(cx.fx, handle, Some(id));

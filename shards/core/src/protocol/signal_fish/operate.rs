@@ -1,5 +1,6 @@
 //! What operators see and do: rooms are listed and shown, closed, and members are removed from them.
 
+use super::observe::Observation;
 use super::room::Room;
 use super::state::SignalFish;
 use super::tell;
@@ -93,10 +94,11 @@ impl SignalFish {
 
     fn forget_dropped(&mut self, fx: &mut Effects, handle: RoomHandle, id: PlayerId) -> bool {
         let room = self.rooms.get(handle).map(Room::id);
-        if self.records.get(id).map(|record| record.room_id) != room {
+        let Some(room) = room.filter(|room| self.records.get(id).is_some_and(|record| record.room_id == *room)) else {
             return false;
-        }
+        };
         self.records.remove(id);
+        self.observe(|| Observation::PlayerExpired { room, player: id });
         self.stop_awaiting(handle, id);
         self.remove_if_over(fx, handle);
         true

@@ -120,6 +120,7 @@ impl SignalFish {
         if filled {
             self.lobby_state_changed(cx.fx, handle);
         }
+        self.observe_returned(handle, player_id);
         self.log(cx.slot, "returned");
     }
 
@@ -148,6 +149,7 @@ impl SignalFish {
             session.membership = Membership::None;
         }
         self.close(&mut cx.at(old), "the player came back on another connection");
+        self.observe_returned(handle, player_id);
         self.log(cx.slot, "took over");
     }
 

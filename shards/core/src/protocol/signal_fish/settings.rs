@@ -58,6 +58,8 @@ pub struct Settings {
     pub default_relay_type: String,
     /// `relay_types.game_relay_mappings`: relay type by game name.
     pub game_relay_mappings: BTreeMap<String, String>,
+    /// Somebody observes rooms and players. Set by the embedding program, by no key.
+    pub observed: bool,
 }
 
 /// The SDK gate (protocol 2.4, D4).
@@ -126,6 +128,7 @@ impl Default for Settings {
             max_invalid_messages: 1000,
             default_relay_type: "matchbox".to_owned(),
             game_relay_mappings: BTreeMap::new(),
+            observed: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What Signal Fish is on one shard.
 
 use super::counters::{Counters, Gauges};
+use super::observe::Observation;
 use super::records::Records;
 use super::room::Room;
 use super::sessions::Sessions;
@@ -33,6 +34,8 @@ pub struct SignalFish {
     pub(super) counters: Counters,
     /// When those asked to join who entered since the shard last looked. Emptied with every turn.
     pub(super) joined: Vec<Duration>,
+    /// What was observed since the shard last looked. Emptied with every turn.
+    pub(super) observations: Vec<Observation>,
     /// When rooms are swept, if there are any.
     pub(super) next_sweep: Duration,
 }
@@ -59,6 +62,7 @@ impl SignalFish {
             replays: Replays::new(replays_max),
             counters: Counters::default(),
             joined: Vec::new(),
+            observations: Vec::new(),
             next_sweep: Duration::ZERO,
         }
     }
