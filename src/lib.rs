@@ -11,11 +11,14 @@
 #![forbid(unsafe_code)]
 
 mod apps;
+mod builder;
 pub mod cli;
 pub mod config;
 pub mod control;
 mod desk;
 mod doors;
+pub mod embedding;
+mod handle;
 pub mod host;
 pub mod logging;
 pub mod metrics;
@@ -27,5 +30,9 @@ pub mod panics;
 mod server;
 mod site;
 
+pub use builder::{Builder, Given};
 pub use config::Config;
-pub use server::{Server, ServerHandle, StartError};
+pub use handle::ServerHandle;
+pub use server::{Server, StartError};
+pub use signal_fish_core::protocol::signal_fish::Observation;
+pub use signal_fish_core::room::{MemberId, RoomId, RoomOverview, RoomQuery};

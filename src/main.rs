@@ -55,7 +55,7 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     if let Some(failures) = failures(&findings) {
         return Err(failures);
     }
-    let mut server = Server::start(config).map_err(|error| error.to_string())?;
+    let server = Server::start(config).map_err(|error| error.to_string())?;
     announce_start(config, &server);
     let manager = ServiceManager::from_environment();
     manager.ready(server.address());
@@ -81,7 +81,7 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
             SIGHUP => {
                 manager.reloading();
                 log.reopen();
-                reload(&sources, &mut running, &mut server, &log);
+                reload(&sources, &mut running, &server, &log);
                 manager.ready(server.address());
             }
             signal => break signal,
@@ -106,7 +106,7 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
 }
 
 /// Reads the configuration again and applies what may change while the server runs (D45). A faulty one changes nothing.
-fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, log: &Log) {
+fn reload(sources: &Sources, running: &mut Resolved, server: &ServerHandle, log: &Log) {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(faults) => {

@@ -1,10 +1,13 @@
-//! The embedding API: start a server, ask it for its address, shut it down.
+//! A server is started from a configuration and what an embedding program brings along.
 
 use crate::Config;
 use crate::apps::Apps;
-use crate::control::{ControlPlane, Message, Totals};
-use crate::desk::{Desk, Locks};
-use crate::doors::{self, Door};
+use crate::config::Faults;
+use crate::control::{ControlPlane, Totals};
+use crate::desk::{At, Desk, LOCAL_MAX, Locks};
+use crate::doors::{self, Door, Serves};
+use crate::embedding::{Embedded, ObserverThread, RouteThread};
+use crate::handle::{Life, Running, ServerHandle, Shared, Threads};
 use crate::host::limits::ticketless_per_shard;
 use crate::site;
 use crossbeam_channel::bounded;
@@ -16,15 +19,14 @@ use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Routes;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::protocol::{self, Protocol};
-use signal_fish_core::shard::{Options, Plan, Reload};
+use signal_fish_core::shard::{Options, Plan};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
-    DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel, listen,
-    listen_again, mailbox,
+    Mailbox, ShardThread, Surroundings, adopt, control_channel, desk_channel, listen, listen_again, mailbox,
+    observer_channel,
 };
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -37,34 +39,18 @@ pub(crate) const SLOTS_SPARE: usize = 1024;
 #[derive(Debug)]
 pub struct Server;
 
-/// A running server. Dropping the handle leaves the server running.
-#[derive(Debug)]
-pub struct ServerHandle {
-    /// Where it listens: the main listener, then the others.
-    doors: Vec<Door>,
-    cpus: Vec<Option<usize>>,
-    mailboxes: Arc<[Mailbox]>,
-    control: ToControl<Message>,
-    totals: Arc<Mutex<Totals>>,
-    shards: Vec<ShardThread>,
-    control_thread: JoinHandle<()>,
-    desk: DeskSender,
-    desk_thread: JoinHandle<()>,
-    locks: Arc<Mutex<Locks>>,
-    running: Running,
-}
-
-/// What a reload starts from.
-#[derive(Debug)]
-struct Running {
-    settings: Settings,
-    routes: Routes<Protocol>,
-    apps: Apps,
-}
-
 /// Why a server did not start.
 #[derive(Debug)]
 pub enum StartError {
+    /// The configuration does not hold together: every fault there is.
+    Config(Faults),
+    /// A route of the embedding program cannot be.
+    Route {
+        /// The path.
+        path: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The address cannot be listened on: see the keys.
     Listen {
         /// Address that was asked for.
@@ -85,6 +71,8 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Config(faults) => faults.fmt(f),
+            Self::Route { path, problem } => write!(f, "route {path}: {problem}"),
             Self::Listen { address, keys, error } => write!(f, "cannot listen on {address}: {error} (see {keys})"),
             Self::Cpu(cpu) => write!(f, "CPU {cpu} is not available to this process (see `shards.cpus`)"),
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
@@ -100,21 +88,17 @@ impl Server {
     ///
     /// # Errors
     /// A [`StartError`]; nothing of the server is left running then.
-    pub fn start(config: &Config) -> Result<ServerHandle, StartError> {
-        Self::start_with_routes(config, site::routes(config))
-    }
-
-    /// As [`Self::start`], with another table of paths.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
-    pub fn start_with_routes(config: &Config, routes: Routes<Protocol>) -> Result<ServerHandle, StartError> {
+    pub(crate) fn start_embedded(
+        config: &Config,
+        routes: Routes<Protocol>,
+        embedded: Embedded,
+    ) -> Result<ServerHandle, StartError> {
         let cpus = choose_cpus(config)?;
         let count = cpus.len();
         if config.shards.pin && cpus.contains(&None) {
             tracing::warn!(shards = count, "more shards than CPUs: shards run unpinned");
         }
-        let (doors, listeners) = open_doors(config, count)?;
+        let (doors, listeners) = open_doors(config, count, embedded.listener)?;
 
         let mut seed = <StdRng as SeedableRng>::Seed::default();
         SysRng
@@ -131,6 +115,7 @@ impl Server {
         };
         let settings = Settings {
             apps: apps.apps.clone(),
+            observed: embedded.observer.is_some(),
             event_buffer_total_bytes: config.event_buffer_total_bytes() / count.max(1),
             ..config.signal_fish_settings()
         };
@@ -156,10 +141,16 @@ impl Server {
             .name("control".to_owned())
             .spawn(move || plane.run())
             .map_err(StartError::Shard)?;
-        let (desk, at_desk) = desk_channel();
+        let (to_desk, at_desk) = desk_channel();
+        let (local, from_process) = bounded(LOCAL_MAX);
         let locks = Arc::new(Mutex::new(Locks::new(config, &apps.apps)));
-        let desk_of_all = Desk::new(
-            at_desk,
+        let own_routes = RouteThread::spawn(embedded.routes, Arc::clone(&mailboxes)).map_err(StartError::Shard)?;
+        let desk = Desk::new(
+            At {
+                shards: at_desk,
+                process: from_process,
+                own_routes,
+            },
             Arc::clone(&mailboxes),
             control.clone(),
             Arc::clone(&locks),
@@ -168,26 +159,39 @@ impl Server {
         );
         let desk_thread = std::thread::Builder::new()
             .name("desk".to_owned())
-            .spawn(move || desk_of_all.run())
+            .spawn(move || desk.run())
             .map_err(StartError::Shard)?;
-
-        let mut handle = ServerHandle {
+        let (to_observer, observer) = match embedded.observer {
+            Some(observer) => {
+                let (sender, receiver) = observer_channel();
+                let thread = ObserverThread::spawn(observer, receiver).map_err(StartError::Shard)?;
+                (Some(sender), Some(thread))
+            }
+            None => (None, None),
+        };
+        let threads = Threads {
+            shards: Vec::new(),
+            control: control_thread,
+            to_desk: to_desk.clone(),
+            desk: desk_thread,
+            observer,
+        };
+        let handle = ServerHandle::new(Shared {
             doors,
             cpus: cpus.clone(),
             mailboxes,
             control,
             totals,
-            shards: Vec::new(),
-            control_thread,
-            desk,
-            desk_thread,
+            local,
             locks,
-            running: Running {
+            running: Mutex::new(Running {
                 settings: settings.clone(),
                 routes: routes.clone(),
                 apps,
-            },
-        };
+            }),
+            life: Mutex::new(Life::Runs(Box::new(threads))),
+            ended: Condvar::new(),
+        });
         let (started, starts) = bounded(count);
         let options = options(config, connections_max, count);
         let settings = protocol::Settings {
@@ -209,130 +213,36 @@ impl Server {
                 cpu,
                 listeners,
                 inbox,
-                mailboxes: Arc::clone(&handle.mailboxes),
-                control: handle.control.clone(),
-                desk: handle.desk.clone(),
+                mailboxes: Arc::clone(&handle.shared().mailboxes),
+                control: handle.shared().control.clone(),
+                desk: to_desk.clone(),
+                observer: to_observer.clone(),
                 start,
             };
             match ShardThread::spawn(plan, surroundings, started.clone()) {
-                Ok(shard) => handle.shards.push(shard),
-                Err(error) => return Err(handle.give_up(error)),
+                Ok(shard) => handle.keep(shard),
+                Err(error) => {
+                    drop((to_desk, to_observer));
+                    return Err(give_up(&handle, error));
+                }
             }
         }
-        drop(started);
+        drop((started, to_desk, to_observer));
         for _ in 0..count {
             // A shard whose executor fails drops its sender without a word, and its thread holds the reason.
             if starts.recv().is_err() {
-                return Err(handle.give_up(io::Error::other("its executor failed")));
+                return Err(give_up(&handle, io::Error::other("its executor failed")));
             }
         }
         Ok(handle)
     }
 }
 
-impl ServerHandle {
-    /// Address that the server listens on; with port 0 in the configuration, the port that was taken.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        // The main door is always there, and the first.
-        self.doors[0].address
-    }
-
-    /// Addresses of the other listeners, and what they serve: `matchbox`, `relay`.
-    pub fn other_addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
-        self.doors.iter().skip(1).map(|door| (door.serves.name(), door.address))
-    }
-
-    /// The CPU of each shard; `None` for one that is not pinned.
-    #[must_use]
-    pub fn cpus(&self) -> &[Option<usize>] {
-        &self.cpus
-    }
-
-    /// What the server has counted, at most about a second old.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Applies what may change while the server runs (D45): `security.authorized_apps`, `security.cors_origins`,
-    /// `security.trusted_proxies` and `security.client_ip_header`. Nothing else of `config` is looked at. Connections,
-    /// sessions and rooms stay; an app that is missing now accepts no new authentications.
-    ///
-    /// # Errors
-    /// When a shard took no mail for a second: it has ended, or its mailbox stays full. The other shards have the change.
-    pub fn reload(&mut self, config: &Config) -> io::Result<()> {
-        let Running { settings, routes, apps } = &mut self.running;
-        apps.set(&config.security.authorized_apps);
-        settings.apps.clone_from(&apps.apps);
-        let reload = Arc::new(Reload {
-            settings: Arc::new(settings.clone()),
-            sites: Arc::new(site::sites(config, routes.clone())),
-        });
-        *self.locks.lock().unwrap_or_else(PoisonError::into_inner) = Locks::new(config, &apps.apps);
-        // First the control plane, which then knows every app that a shard asks for.
-        self.control.send(Message::Apps(apps.limits.clone()));
-        if self.mail_all(|| Mail::Reload(Arc::clone(&reload))) {
-            Ok(())
-        } else {
-            Err(io::Error::other("a shard took no mail"))
-        }
-    }
-
-    /// Mails to every shard. Returns whether all of them took it.
-    fn mail_all(&self, mail: impl Fn() -> Mail) -> bool {
-        let mut taken = true;
-        for mailbox in self.mailboxes.iter() {
-            // A full mailbox empties within milliseconds; one without a shard stays so.
-            let deadline = Instant::now() + Duration::from_secs(1);
-            while mailbox.try_send(mail()).is_err() {
-                if Instant::now() > deadline {
-                    taken = false;
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-        taken
-    }
-
-    /// Closes every client with 1001, waits for at most `server.drain_timeout_secs`, and ends every thread (D35). Returns
-    /// what the server counted in its life.
-    ///
-    /// # Errors
-    /// When a shard's executor failed; everything else has ended nevertheless.
-    pub fn shutdown(self) -> io::Result<Totals> {
-        self.mail_all(|| Mail::Drain);
-        self.wait()
-    }
-
-    /// Waits until the server has ended, and returns what it counted in its life.
-    ///
-    /// # Errors
-    /// When a shard's executor failed.
-    pub fn wait(self) -> io::Result<Totals> {
-        let mut result = Ok(());
-        for shard in self.shards {
-            result = result.and(shard.join());
-        }
-        // The desk ends when nobody can ask it any more.
-        drop(self.desk);
-        if self.desk_thread.join().is_err() {
-            result = result.and(Err(io::Error::other("the desk panicked")));
-        }
-        self.control.send(Message::Stop);
-        if self.control_thread.join().is_err() {
-            result = result.and(Err(io::Error::other("the control plane panicked")));
-        }
-        result.map(|()| self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone())
-    }
-
-    /// Ends what has started and says why the rest did not.
-    fn give_up(self, error: io::Error) -> StartError {
-        match self.shutdown() {
-            Ok(_) => StartError::Shard(error),
-            Err(first) => StartError::Shard(first),
-        }
+/// Ends what has started and says why the rest did not.
+fn give_up(handle: &ServerHandle, error: io::Error) -> StartError {
+    match handle.shutdown() {
+        Ok(_) => StartError::Shard(error),
+        Err(first) => StartError::Shard(first),
     }
 }
 
@@ -392,8 +302,13 @@ pub(crate) fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, StartEr
     Ok(chosen.into_iter().take(count).map(Some).collect())
 }
 
-/// Opens every door of the configuration. Returns where they are now, and for each shard a listener per door.
-fn open_doors(config: &Config, shards: usize) -> Result<(Vec<Door>, Vec<Vec<TcpListener>>), StartError> {
+/// Opens every door of the configuration; `given` takes the place of the main one. Returns where they are now, and for each
+/// shard a listener per door.
+fn open_doors(
+    config: &Config,
+    shards: usize,
+    mut given: Option<TcpListener>,
+) -> Result<(Vec<Door>, Vec<Vec<TcpListener>>), StartError> {
     let mut listeners: Vec<Vec<TcpListener>> = (0..shards).map(|_| Vec::new()).collect();
     let mut doors = Vec::new();
     for door in doors::doors(config) {
@@ -402,14 +317,21 @@ fn open_doors(config: &Config, shards: usize) -> Result<(Vec<Door>, Vec<Vec<TcpL
             keys: door.serves.keys(),
             error,
         };
-        let first = listen(door.address).map_err(failed)?;
+        let given = given.take_if(|_| door.serves == Serves::Main);
+        let is_shared = given.is_some();
+        let first = given.map_or_else(|| listen(door.address), adopt).map_err(failed)?;
         let address = first.local_addr().map_err(failed)?;
-        let mut of_door = vec![first];
-        for _ in 1..shards {
-            of_door.push(listen_again(address).map_err(failed)?);
+        for of_shard in listeners.iter_mut().skip(1) {
+            // The shards accept from the one queue of a listener that they share, or each has a queue of its own.
+            let another = if is_shared {
+                first.try_clone()
+            } else {
+                listen_again(address)
+            };
+            of_shard.push(another.map_err(failed)?);
         }
-        for (of_shard, listener) in listeners.iter_mut().zip(of_door) {
-            of_shard.push(listener);
+        if let Some(of_first) = listeners.first_mut() {
+            of_first.push(first);
         }
         doors.push(Door { address, ..door });
     }

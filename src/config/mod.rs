@@ -23,6 +23,7 @@ pub mod manual;
 
 pub use faults::{Fault, Faults, Origin};
 pub use resolved::{Change, Resolved};
+pub use rules::faults_between_keys;
 pub use secret::Secret;
 pub use sections::http::Http;
 pub use sections::logging::{LogFormat, LogLevel, LogRotation, Logging};

@@ -28,6 +28,14 @@ pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults)
     }
 }
 
+/// What does not hold between the keys of a configuration that was put together by a program.
+#[must_use]
+pub fn faults_between_keys(config: &Config) -> Faults {
+    let mut faults = Faults::default();
+    check(config, &Resolved::defaults(), &mut faults);
+    faults
+}
+
 /// Checks what must hold between keys.
 pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
     let mut fault = |key: &str, value: Option<String>, problem: String| {

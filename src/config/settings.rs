@@ -68,6 +68,7 @@ impl Config {
             max_invalid_messages: security.max_invalid_messages,
             default_relay_type: self.relay_types.default_relay_type.clone(),
             game_relay_mappings: self.relay_types.game_relay_mappings.clone(),
+            observed: false,
         }
     }
 

@@ -7,18 +7,22 @@
 mod admin;
 mod collect;
 mod guesses;
+mod local;
+mod locally;
 mod locks;
 mod orders;
 mod paths;
 mod query;
 
+pub(crate) use local::Local;
 pub(crate) use locks::Locks;
 pub(crate) use paths::METRICS;
 
 use crate::control::Message;
+use crate::embedding::RouteThread;
 use crate::metrics::{self, Collected, Denied};
 use collect::{Shards, WAIT_MAX};
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, never, select};
 use guesses::Guesses;
 use paths::Wanted;
 use signal_fish_core::entry::Routing;
@@ -39,9 +43,21 @@ const ADMIN: &str = "/admin/";
 /// Requests that are answered in one go.
 const BATCH_MAX: usize = 1024;
 
+/// Questions of the process that wait.
+pub(crate) const LOCAL_MAX: usize = 16;
+
+/// Where requests and questions come from, and who answers some of them.
+pub(crate) struct At {
+    pub(crate) shards: DeskReceiver,
+    pub(crate) process: Receiver<Local>,
+    pub(crate) own_routes: Option<RouteThread>,
+}
+
 /// The desk's state, owned by its thread.
 pub(crate) struct Desk {
     from: DeskReceiver,
+    from_process: Receiver<Local>,
+    own_routes: Option<RouteThread>,
     shards: Shards,
     locks: Arc<Mutex<Locks>>,
     routing: Routing,
@@ -56,6 +72,16 @@ pub(crate) struct Desk {
     fault: Fault,
 }
 
+/// What the desk does next.
+enum Next {
+    Request(ToDesk),
+    /// Streams get a piece.
+    Piece,
+    Local(Local),
+    /// Every shard has ended.
+    End,
+}
+
 /// Who waits for an answer.
 #[derive(Debug, Clone, Copy)]
 struct Asker {
@@ -66,7 +92,7 @@ struct Asker {
 
 impl Desk {
     pub(crate) fn new(
-        from: DeskReceiver,
+        at: At,
         mailboxes: Arc<[Mailbox]>,
         control: ToControl<Message>,
         locks: Arc<Mutex<Locks>>,
@@ -74,7 +100,9 @@ impl Desk {
         start: Instant,
     ) -> Self {
         Self {
-            from,
+            from: at.shards,
+            from_process: at.process,
+            own_routes: at.own_routes,
             shards: Shards::new(mailboxes, control, start),
             locks,
             routing,
@@ -90,19 +118,35 @@ impl Desk {
     /// Serves until every shard has ended.
     pub(crate) fn run(mut self) {
         loop {
-            let first = match self.next_piece {
-                Some(at) => self.from.inquiries.recv_deadline(at),
-                None => self.from.inquiries.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            let mut batch = match first {
-                Ok(message) => vec![message],
-                Err(RecvTimeoutError::Timeout) => Vec::new(),
-                Err(RecvTimeoutError::Disconnected) => return,
+            let mut batch = match self.next() {
+                Next::Request(message) => vec![message],
+                Next::Piece => Vec::new(),
+                Next::Local(question) => {
+                    self.answer_locally(question);
+                    continue;
+                }
+                Next::End => return,
             };
             self.fault.strike();
             self.pause();
             batch.extend(self.from.inquiries.try_iter().take(BATCH_MAX));
             self.serve(batch);
+        }
+    }
+
+    fn next(&mut self) -> Next {
+        let piece = self.next_piece.map_or_else(never, crossbeam_channel::at);
+        select! {
+            recv(self.from.inquiries) -> message => message.map_or(Next::End, Next::Request),
+            recv(self.from_process) -> question => match question {
+                Ok(question) => Next::Local(question),
+                Err(_) => {
+                    // Nobody in this process can ask any more. The server goes on.
+                    self.from_process = never();
+                    self.next()
+                }
+            },
+            recv(piece) -> _ => Next::Piece,
         }
     }
 
@@ -127,6 +171,16 @@ impl Desk {
                 continue;
             };
             let asker = Asker { shard, slot, number };
+            if let Some(routes) = &self.own_routes {
+                match routes.pass(shard, slot, number, &inquiry) {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(answer) => {
+                        self.answer(asker, answer);
+                        continue;
+                    }
+                }
+            }
             if inquiry.path.starts_with(ADMIN) {
                 let answer = self.administer(&inquiry);
                 self.answer(asker, answer);

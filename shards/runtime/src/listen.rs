@@ -62,20 +62,41 @@ pub fn listen_again(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Takes over a listener that somebody else opened. The shards share it: each takes a
+/// [clone](TcpListener::try_clone).
+///
+/// # Errors
+/// What the system says: it may be no TCP listener.
+pub fn adopt(listener: TcpListener) -> io::Result<TcpListener> {
+    let socket = Socket::from(listener);
+    if !socket.is_listener()? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the socket does not listen",
+        ));
+    }
+    set_options(&socket)?;
+    Ok(socket.into())
+}
+
 fn new_listener(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
     if address.is_ipv6() {
         // The system's own default may be either.
         socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
     }
+    set_options(&socket)?;
+    Ok(socket)
+}
+
+fn set_options(socket: &Socket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
     // Accepted sockets inherit these.
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
-    Ok(socket)
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)
 }
 
 #[cfg(test)]

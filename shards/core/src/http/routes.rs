@@ -113,6 +113,11 @@ impl<P> Routes<P> {
         }
     }
 
+    /// Adds a path, behind all others.
+    pub fn add(&mut self, path: &'static str, target: Target<P>) {
+        self.table.push((path, target));
+    }
+
     /// As before, and every path of at most one segment is a WebSocket that speaks this protocol. Its segment,
     /// percent-decoded, is the room. What the table has at such a path is for requests that are no upgrades.
     #[must_use]

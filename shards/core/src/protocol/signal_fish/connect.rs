@@ -4,7 +4,7 @@ use super::super::event::{Opening, Trouble};
 use super::binding::Binding;
 use super::dialect::JSON;
 use super::failure::Failure;
-use super::observe::Observation;
+use super::observation::Observation;
 use super::room::key;
 use super::session::{Membership, Rare, Session};
 use super::state::SignalFish;

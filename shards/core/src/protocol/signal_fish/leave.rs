@@ -1,6 +1,6 @@
 //! Players go: by leaving, by dropping, with the room.
 
-use super::observe::Observation;
+use super::observation::Observation;
 use super::records::Record;
 use super::room::Player;
 use super::session::Membership;

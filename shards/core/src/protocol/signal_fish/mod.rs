@@ -25,6 +25,7 @@ mod journal;
 mod leave;
 mod lobby;
 mod moving;
+mod observation;
 mod observe;
 mod open;
 mod operate;
@@ -48,7 +49,7 @@ pub mod wire;
 
 pub use counters::{Counters, Gauges};
 pub use dialect::{JSON, MESSAGE_PACK};
-pub use observe::Observation;
+pub use observation::Observation;
 pub use records::{RECORD_BYTES, RECORDS_INFO_BYTES_MAX, RECORDS_MAX};
 pub use session::Session;
 pub use settings::{App, SdkCompatibility, Settings};

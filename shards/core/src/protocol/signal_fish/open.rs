@@ -1,7 +1,7 @@
 //! JoinRoom on the shard that owns the room: the room is found or opened, the player takes its seat.
 
 use super::failure::Failure;
-use super::observe::Observation;
+use super::observation::Observation;
 use super::pending::{Arrival, CodedJoin, Create, Creation, Join, Pending, Wanted};
 use super::room::{NoSeat, Plan, Player, Room};
 use super::session::Membership;

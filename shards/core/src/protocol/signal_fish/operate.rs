@@ -1,6 +1,6 @@
 //! What operators see and do: rooms are listed and shown, closed, and members are removed from them.
 
-use super::observe::Observation;
+use super::observation::Observation;
 use super::room::Room;
 use super::state::SignalFish;
 use super::tell;

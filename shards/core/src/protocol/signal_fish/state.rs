@@ -1,7 +1,7 @@
 //! What Signal Fish is on one shard.
 
 use super::counters::{Counters, Gauges};
-use super::observe::Observation;
+use super::observation::Observation;
 use super::records::Records;
 use super::room::Room;
 use super::sessions::Sessions;
