@@ -78,7 +78,7 @@ fn every_algorithm_verifies_and_a_changed_token_does_not() {
         assert_eq!(rules.judge(&keys, &token, "room"), GOOD, "{algorithm}");
         assert_eq!(rules.judge(&keys, &token, "other"), NOT_HERE, "{algorithm}");
         for at in [0, token.find('.').expect("a dot") + 5, token.len() - 5] {
-            let mut changed = token.clone().into_bytes();
+            let mut changed = token.into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).expect("ASCII");
             assert_ne!(rules.judge(&keys, &changed, "room"), GOOD, "{algorithm} at {at}");
@@ -105,7 +105,7 @@ fn no_token_chooses_how_it_is_verified() {
         let der = data_encoding::BASE64.encode(&rsa.public_der());
         format!("-----BEGIN RSA PUBLIC KEY-----\n{der}\n-----END RSA PUBLIC KEY-----\n")
     };
-    for secret in [rsa.public_der(), n.clone().into_bytes(), pem.into_bytes()] {
+    for secret in [rsa.public_der(), n.into_bytes(), pem.into_bytes()] {
         for kid in [None, Some("rsa")] {
             let token = Key::Secret(secret.clone()).token("HS256", kid, &for_room());
             assert_eq!(rules.judge(&keys(), &token, "room"), BAD);
@@ -470,7 +470,8 @@ fn by_url(address: SocketAddr) -> RelayAuth {
 #[test]
 fn what_is_wrong_with_a_url_is_said_without_its_query() {
     let good = jwt::set(&[Key::ed25519().jwk(None, None)]).to_string();
-    let behaviours: [(&str, Box<dyn Fn(&mut TcpStream) + Send + Sync>); 7] = [
+    type Behaviour = Box<dyn Fn(&mut TcpStream) + Send + Sync>;
+    let behaviours: [(&str, Behaviour); 7] = [
         ("not JSON", Box::new(|stream| answer(stream, "200 OK", b"<html>"))),
         (
             "larger",
@@ -525,7 +526,7 @@ fn a_file_is_read_up_to_a_limit() {
     std::fs::write(&path, jwt::set(&[Key::p384().jwk(None, None)]).to_string()).expect("written");
     assert_eq!(source().read().expect("keys").0.len(), 1);
     std::fs::write(&path, vec![b' '; 2 * 1024 * 1024]).expect("written");
-    assert!(source().read().err().expect("too large").contains("larger"));
+    assert!(source().read().expect_err("too large").contains("larger"));
 }
 
 #[test]
