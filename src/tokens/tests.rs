@@ -78,7 +78,7 @@ fn every_algorithm_verifies_and_a_changed_token_does_not() {
         assert_eq!(rules.judge(&keys, &token, "room"), GOOD, "{algorithm}");
         assert_eq!(rules.judge(&keys, &token, "other"), NOT_HERE, "{algorithm}");
         for at in [0, token.find('.').expect("a dot") + 5, token.len() - 5] {
-            let mut changed = token.into_bytes();
+            let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).expect("ASCII");
             assert_ne!(rules.judge(&keys, &changed, "room"), GOOD, "{algorithm} at {at}");
