@@ -485,12 +485,13 @@ fn a_drain_closes_with_1001() {
 
 #[test]
 fn what_is_not_built_stops_the_start() {
-    for (variable, value) in [("SIGNAL_FISH_RELAY__REDIS_URL", "redis://127.0.0.1")] {
-        let dir = tempfile::tempdir().expect("a directory");
-        let output = binary(&dir).arg("--validate-config").env(variable, value).output();
-        let output = output.expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        assert!(!output.status.success() && said.contains("relay."), "{said}");
-        assert!(!said.contains("redis://"), "{said}");
-    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut command = binary(&dir);
+    command
+        .arg("--validate-config")
+        .env("SIGNAL_FISH_RELAY__REDIS_URL", "redis://127.0.0.1");
+    let output = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains("relay."), "{said}");
+    assert!(!said.contains("redis://"), "{said}");
 }
