@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.security.max_message_size = MESSAGE_BYTES_MAX;
     config.websocket.max_outbound_bytes = 4 * MESSAGE_BYTES_MAX;
     let routes = Routes::new(vec![("/v2/ws", Target::WebSocket(Protocol::Echo))]);
-    let server = Server::start_with_routes(&config, routes)?;
+    let server = Server::builder(config).table(routes).start()?;
     println!("listening on {}", server.address());
     server.wait()?;
     Ok(())

@@ -29,6 +29,7 @@ mod pages;
 pub mod panics;
 mod server;
 mod site;
+mod tokens;
 
 pub use builder::{Builder, Given};
 pub use config::Config;

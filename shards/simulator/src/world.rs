@@ -70,6 +70,8 @@ pub struct World {
     pub now: Duration,
     /// Verdicts wait until [`World::answer`] or until this is false again.
     pub hold_verdicts: bool,
+    /// Verdicts on tokens wait until [`World::answer_token`] or until this is false again. Nobody else waits for them.
+    pub hold_tokens: bool,
     /// Connections between shards wait.
     pub hold_moves: bool,
     /// What new connections do with bytes.
@@ -88,6 +90,8 @@ pub struct World {
     options: Options,
     /// What happened so far, as a number.
     trace: u64,
+    /// Rounds so far.
+    rounds: u64,
     /// A shard ended while a connection was on its way to it; what that held is gone with it.
     lost: bool,
 }
@@ -182,6 +186,7 @@ impl World {
             clients: Vec::new(),
             now: Duration::from_secs(1),
             hold_verdicts: false,
+            hold_tokens: false,
             hold_moves: false,
             line: design.line,
             turn_time: Duration::ZERO,
@@ -195,6 +200,7 @@ impl World {
             stalls: vec![Duration::ZERO; usize::from(shards)],
             options: design.options,
             trace: 0xcbf2_9ce4_8422_2325,
+            rounds: 0,
             lost: false,
         }
     }
@@ -219,6 +225,12 @@ impl World {
     #[must_use]
     pub fn trace(&self) -> u64 {
         self.trace
+    }
+
+    /// How often everybody had a step.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.rounds
     }
 
     /// A shard has no turn for so long.
