@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 pub(crate) struct Door {
     pub(crate) serves: Serves,
     pub(crate) address: SocketAddr,
+    /// Its connections begin with a TLS handshake.
+    pub(crate) tls: bool,
 }
 
 /// What is behind a door.
@@ -39,13 +41,16 @@ impl Serves {
 
 /// The doors of a configuration, in the order of the listeners' indices. The main one is the first.
 pub(crate) fn doors(config: &Config) -> Vec<Door> {
+    let tls = config.security.transport.tls.enabled;
     let main = Door {
         serves: Serves::Main,
         address: SocketAddr::new(config.bind, config.port),
+        tls,
     };
     let matchbox = config.matchbox_address().map(|address| Door {
         serves: Serves::Matchbox,
         address,
+        tls: tls && config.matchbox.tls,
     });
     [Some(main), matchbox].into_iter().flatten().collect()
 }

@@ -21,6 +21,7 @@ mod pages;
 pub mod panics;
 mod server;
 mod site;
+pub mod tls;
 
 pub use config::Config;
 pub use server::{Server, ServerHandle, StartError};

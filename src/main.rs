@@ -6,12 +6,16 @@ use signal_fish_server::config::{self, Change, Loaded, Resolved, Sources};
 use signal_fish_server::control::Totals;
 use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::logging::{self, Log};
-use signal_fish_server::{Config, Server, ServerHandle, panics};
+use signal_fish_server::{Config, Server, ServerHandle, panics, tls};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How often the end of the certificate is looked at.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn main() -> ExitCode {
     let answer = match cli::understand(std::env::args_os().skip(1), std::env::vars_os()) {
@@ -60,13 +64,22 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
         ..sources
     };
     let mut running = loaded.resolved.clone();
+    let mut config = config.clone();
     let signal = loop {
-        match signals.recv().unwrap_or(SIGTERM) {
-            SIGHUP => {
-                log.reopen();
-                reload(&sources, &mut running, &mut server, &log);
+        match signals.recv_timeout(DAY) {
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(warning) = tls::expiry_warning(&config) {
+                    tracing::warn!("{warning}");
+                }
             }
-            signal => break signal,
+            Ok(SIGHUP) => {
+                log.reopen();
+                if let Some(changed) = reload(&sources, &mut running, &mut server, &log) {
+                    config = changed;
+                }
+            }
+            Ok(signal) => break signal,
+            Err(RecvTimeoutError::Disconnected) => break SIGTERM,
         }
     };
     tell_totals(&server.totals(), "so far");
@@ -84,14 +97,15 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
 }
 
 /// Reads the configuration again and applies what may change while the server runs (D45). A faulty one changes nothing.
-fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, log: &Log) {
+/// Returns the configuration that holds from now on.
+fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, log: &Log) -> Option<Config> {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(faults) => {
             for fault in faults.to_string().lines() {
                 tracing::error!("the configuration stays as it is: {}", fault.trim());
             }
-            return;
+            return None;
         }
     };
     let Change { applied, waiting } = running.reload(&loaded.resolved);
@@ -112,6 +126,7 @@ fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, 
     } else {
         announce();
     }
+    Some(loaded.config)
 }
 
 /// What was counted since the start, and what is held now. After the end nothing may be held.

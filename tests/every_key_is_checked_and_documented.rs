@@ -6,6 +6,7 @@ use signal_fish_server::Config;
 use signal_fish_server::config::keys::{KEYS, Key, Kind, Standing, WITHOUT_EFFECT};
 use signal_fish_server::config::{self, Faults, Loaded, Resolved, Sources, manual};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// What is sensitive to almost every key: a difference in the configuration that the server works with.
 fn shown(config: &Config) -> String {
@@ -26,6 +27,12 @@ fn file_with(path: &str, value: &Value) -> Value {
 fn companions(key: &Key) -> Value {
     match key.path {
         "security.proxy_protocol" => json!({"security": {"trusted_proxies": ["10.0.0.0/8"]}}),
+        "security.transport.tls.enabled" => json!({"security": {"transport": {"tls": certificate()}}}),
+        "security.transport.tls.client_auth" => {
+            let mut tls = certificate();
+            merge(&mut tls, json!({"enabled": true}));
+            json!({"security": {"transport": {"tls": tls}}})
+        }
         "security.transport.token_binding.required" | "security.transport.token_binding.require_client_fingerprint" => {
             json!({"security": {
                 "trusted_proxies": ["10.0.0.0/8"],
@@ -34,6 +41,23 @@ fn companions(key: &Key) -> Value {
         }
         _ => json!({}),
     }
+}
+
+/// Files with a certificate, which is its own authority, and its key.
+fn certificate() -> Value {
+    static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        std::fs::write(dir.path().join("certificate.pem"), made.cert.pem()).expect("a file");
+        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).expect("a file");
+        dir
+    });
+    let path = |name: &str| FILES.path().join(name).display().to_string();
+    json!({
+        "certificate_path": path("certificate.pem"),
+        "private_key_path": path("key.pem"),
+        "client_ca_cert_path": path("certificate.pem"),
+    })
 }
 
 /// Merges objects key by key.

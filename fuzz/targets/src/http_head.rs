@@ -38,6 +38,7 @@ fn site() -> Site<u8> {
             vec!["10.0.0.0/8".parse().expect("a network")],
             ClientIpHeader::XForwardedFor,
         ),
+        secure: false,
         token_binding: Some(TokenBinding {
             protocol: 2,
             required: false,

@@ -16,6 +16,7 @@ pub fn open_limits() -> Limits {
         connections_per_ip_max: 1_000_000,
         rooms_per_game_max: 1_000_000,
         room_creations_max: 1_000_000,
+        handshakes_per_sec_per_ip: 10,
         join_attempts_max: 1_000_000,
         time_window: Duration::from_secs(60),
         apps: Vec::new(),
@@ -47,6 +48,7 @@ pub fn other_sites() -> Vec<Site<Protocol>> {
             .with_rooms(Protocol::Matchbox),
         origins: Origins::Any,
         trusted_proxies: TrustedProxies::default(),
+        secure: false,
         token_binding: None,
     }]
 }
@@ -69,6 +71,7 @@ pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
         ]),
         origins: Origins::Any,
         trusted_proxies,
+        secure: false,
         token_binding: None,
     }
 }

@@ -1,6 +1,7 @@
 //! What a shard asks, what it is answered, and what it gives back.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Position of an app in the configured list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,6 +13,11 @@ pub enum Ask {
     /// May this connection be served? Granted with a [`Ticket`].
     Connect {
         /// Client address; counted under its [normalised](super::normalise) form (D23).
+        ip: IpAddr,
+    },
+    /// As [`Self::Connect`], for a connection that begins with a TLS handshake: the ticket tells when it may.
+    ConnectSecurely {
+        /// Client address.
         ip: IpAddr,
     },
     /// May this app authenticate once more?
@@ -103,6 +109,7 @@ pub enum Refusal {
 #[must_use = "a ticket that is dropped instead of given back is counted for ever"]
 pub struct Ticket {
     pub(super) ip: IpAddr,
+    pub(super) handshake_at: Duration,
 }
 
 /// The place of one room.
@@ -127,5 +134,11 @@ impl Ticket {
     #[must_use]
     pub fn ip(&self) -> IpAddr {
         self.ip
+    }
+
+    /// When its TLS handshake may begin, in monotonic time (T5).
+    #[must_use]
+    pub fn handshake_at(&self) -> Duration {
+        self.handshake_at
     }
 }

@@ -8,6 +8,7 @@ mod ask;
 mod attempts;
 mod authentications;
 mod client_address;
+mod handshakes;
 mod limits;
 mod rules;
 mod totals;

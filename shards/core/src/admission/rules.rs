@@ -3,6 +3,7 @@
 use super::attempts::{Attempts, Kind, WINDOWS_MAX};
 use super::authentications::Authentications;
 use super::client_address::normalise;
+use super::handshakes::Handshakes;
 use super::{AppIndex, AppLimits, Ask, Limits, Notice, Permit, Refusal, Ticket, Totals, Verdict};
 use ahash::RandomState;
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ pub struct Admission {
     games: Counts<(Option<AppIndex>, Box<str>)>,
     apps: Vec<App>,
     attempts: Attempts,
+    handshakes: Handshakes,
     totals: Totals,
 }
 
@@ -58,7 +60,8 @@ impl Admission {
             connections: Counts::new(hashing.clone()),
             games: Counts::new(hashing.clone()),
             apps,
-            attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing),
+            attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing.clone()),
+            handshakes: Handshakes::new(limits.handshakes_per_sec_per_ip, hashing),
             totals: Totals::default(),
             limits,
         }
@@ -81,7 +84,8 @@ impl Admission {
     pub fn decide(&mut self, now: Duration, ask: Ask) -> Verdict {
         self.now = self.now.max(now);
         let decided = match ask {
-            Ask::Connect { ip } => self.connect(normalise(ip)).map(Verdict::Connected),
+            Ask::Connect { ip } => self.connect(normalise(ip), false).map(Verdict::Connected),
+            Ask::ConnectSecurely { ip } => self.connect(normalise(ip), true).map(Verdict::Connected),
             Ask::Authenticate { app, ip } => self.authenticate(app, normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
@@ -96,7 +100,7 @@ impl Admission {
     /// Something that was counted has ended.
     pub fn give_back(&mut self, notice: Notice) {
         match notice {
-            Notice::ConnectionEnded(Ticket { ip }) => self.connections.remove(ip),
+            Notice::ConnectionEnded(Ticket { ip, .. }) => self.connections.remove(ip),
             Notice::RoomEnded(Permit { app, game }) => {
                 if let Some(app) = app.and_then(|app| self.app(app)) {
                     app.rooms = app.rooms.saturating_sub(1);
@@ -111,6 +115,7 @@ impl Admission {
     pub fn sweep(&mut self, now: Duration) {
         self.now = self.now.max(now);
         self.attempts.sweep(self.now);
+        self.handshakes.sweep(self.now);
         for app in &mut self.apps {
             app.authentications.sweep(self.now);
         }
@@ -131,7 +136,7 @@ impl Admission {
         }
     }
 
-    fn connect(&mut self, ip: IpAddr) -> Result<Ticket, Refusal> {
+    fn connect(&mut self, ip: IpAddr, securely: bool) -> Result<Ticket, Refusal> {
         let current = self.connections.of(&ip);
         let limit = self.limits.connections_per_ip_max;
         if current >= limit {
@@ -142,7 +147,12 @@ impl Admission {
         }
         self.connections.add(ip);
         self.totals.connections_total += 1;
-        Ok(Ticket { ip })
+        let handshake_at = if securely {
+            self.handshakes.begin(self.now, ip)
+        } else {
+            Duration::ZERO
+        };
+        Ok(Ticket { ip, handshake_at })
     }
 
     fn authenticate(&mut self, app: AppIndex, ip: IpAddr) -> Result<(), Refusal> {

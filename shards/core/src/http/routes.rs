@@ -19,6 +19,8 @@ pub struct Site<P> {
     pub origins: Origins,
     /// Peers that are believed about their clients.
     pub trusted_proxies: TrustedProxies,
+    /// Whether its connections begin with a TLS handshake.
+    pub secure: bool,
     /// Clients that sign their messages, if any may.
     pub token_binding: Option<TokenBinding<P>>,
 }

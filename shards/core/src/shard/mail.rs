@@ -7,6 +7,7 @@ use crate::http::Sites;
 use crate::protocol::Protocol;
 use crate::protocol::signal_fish::Settings;
 use crate::slot::{ShardIndex, Slot};
+use crate::transport::Acceptor;
 use std::sync::Arc;
 
 /// What leaves a shard, and what arrives for it. `K` is the socket that a moving connection takes along.
@@ -55,6 +56,8 @@ pub struct Reload {
     pub settings: Arc<Settings>,
     /// What the listeners serve over HTTP.
     pub sites: Arc<Sites<Protocol>>,
+    /// What they make TLS sessions from.
+    pub tls: Option<Acceptor>,
 }
 
 /// What a shard sends to the control plane.

@@ -13,6 +13,7 @@
 //! | `moves`, `moving` | connections on the move |
 //! | `ending` | what ends a connection, and the shard |
 //! | `flush` | sends |
+//! | `secure` | TLS: handshakes, what is opened and sealed |
 //! | `debts` | what a sender may cause |
 //! | `wheel`, `timers` | deadlines |
 //! | `yielding`, `refused` | bounds on kinds of connections and on questions |
@@ -32,6 +33,7 @@ mod newcomers;
 mod options;
 mod refused;
 mod report;
+mod secure;
 mod slots;
 mod state;
 mod timers;

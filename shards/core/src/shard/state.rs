@@ -6,6 +6,7 @@ use super::mail::{Post, Reload, Request};
 use super::options::Options;
 use super::refused::RefusedAddresses;
 use super::report::{Counters, Report};
+use super::secure::Tls;
 use super::slots::Slots;
 use super::wheel::Wheel;
 use super::yielding::Yielding;
@@ -18,7 +19,7 @@ use crate::protocol::matchbox::Matchbox;
 use crate::protocol::signal_fish::SignalFish;
 use crate::protocol::{Protocol, Protocols, Settings};
 use crate::slot::{ListenerIndex, ShardIndex, Slot};
-use crate::transport::Sockets;
+use crate::transport::{Acceptor, Sockets};
 use rand::Rng;
 use std::collections::VecDeque;
 use std::fmt;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub sites: Arc<Sites<Protocol>>,
     /// Its bounds.
     pub options: Options,
+    /// What its listeners make TLS sessions from, where their sites say that they have TLS.
+    pub tls: Option<Acceptor>,
     /// Which shard owns which room.
     pub routing: Routing,
     /// Fit for secrets: it makes ids, room codes and reconnection tokens.
@@ -92,6 +95,7 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     /// When the next report is sent; `None` while nothing has happened since the last one.
     pub(super) report_at: Option<Duration>,
     pub(super) counters: Counters,
+    pub(super) tls: Tls,
 }
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
@@ -103,6 +107,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             settings,
             sites,
             options,
+            tls,
             routing,
             mut random,
         } = plan;
@@ -142,6 +147,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             has_ended: false,
             report_at: None,
             counters: Counters::default(),
+            tls: Tls::new(tls),
             options,
         }
     }
@@ -174,6 +180,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Report {
             shard: self.index,
             connections: self.slots.live(),
+            handshakes: self.handshakes_under_way(),
             outbound_bytes: self.effects.outboxes.held(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
@@ -195,6 +202,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn reload(&mut self, reload: &Reload) {
         self.sites = Arc::clone(&reload.sites);
         self.protocols.reload(&reload.settings);
+        self.tls.reload(reload.tls.clone());
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -1,6 +1,22 @@
 //! Where bytes come from and go to: the sockets of a shard, as production and the simulator provide them.
 //!
-//! Connections are plain TCP. Encryption would stand here, between a socket and the codec.
+//! TLS stands between a socket and the codec: [`Secure`] is the part of it that belongs to one connection.
+
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+mod without_tls;
+
+/// Certificates, keys and time, as TLS takes them.
+#[cfg(feature = "tls")]
+pub use rustls::{pki_types, time_provider};
+#[cfg(feature = "tls")]
+pub use tls::{
+    Acceptor, ClientAuth, HANDSHAKE_BYTES_MAX, INTERMEDIATES_MAX, Identity, SEALED_BYTES_MAX, Secure, TlsFault,
+    certificates_of_pem, key_of_pem,
+};
+#[cfg(not(feature = "tls"))]
+pub use without_tls::{Acceptor, Secure};
 
 use crate::slot::{ListenerIndex, Slot};
 use std::net::IpAddr;
@@ -40,8 +56,8 @@ pub trait Sockets {
     /// Sends as much of `last` as fits, ends the sending direction and closes a socket that gets no slot.
     fn refuse(&mut self, socket: Self::Socket, last: &[u8]);
 
-    /// Closes every listener. Connections in their queues are refused with `last`.
-    fn stop_accepting(&mut self, last: &[u8]);
+    /// Closes every listener. Connections in the queue of each are refused with what `last` gives for it.
+    fn stop_accepting(&mut self, last: impl Fn(ListenerIndex) -> Vec<u8>);
 }
 
 /// What has become known about a socket.
@@ -98,4 +114,57 @@ pub enum Sent {
     Blocked,
     /// The connection is lost.
     Lost,
+}
+
+/// What was received through TLS, or past it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Plaintext.
+    pub received: Received,
+    /// There may be more, of which no event tells.
+    pub more: bool,
+    /// What the socket gave for it, in bytes.
+    pub ciphertext: usize,
+}
+
+impl Taken {
+    /// From a socket without TLS, into a buffer of this length. Less than there was room for is everything that was there.
+    #[must_use]
+    pub fn plain(received: Received, room: usize) -> Self {
+        let count = match received {
+            Received::Bytes(count) => count,
+            Received::Nothing | Received::Ended | Received::Lost => 0,
+        };
+        Self {
+            received,
+            more: count == room,
+            ciphertext: count,
+        }
+    }
+
+    /// The connection is lost.
+    #[must_use]
+    pub fn lost() -> Self {
+        Self::plain(Received::Lost, 1)
+    }
+}
+
+/// How far a handshake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More input is needed.
+    Partial {
+        /// An answer was computed, which is what costs.
+        worked: bool,
+    },
+    /// It is over: what follows is application data.
+    Done,
+    /// The peer cannot be served. An alert may be there to be sent.
+    Failed,
+}
+
+/// Whether a first byte begins a TLS record: change cipher spec, alert, handshake or application data.
+#[must_use]
+pub fn begins_record(first: u8) -> bool {
+    (20..=23).contains(&first)
 }

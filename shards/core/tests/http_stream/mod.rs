@@ -63,6 +63,7 @@ pub(crate) fn site(origins: &str) -> Site<u8> {
             vec!["10.0.0.0/8".parse().expect("a network")],
             ClientIpHeader::XForwardedFor,
         ),
+        secure: false,
         token_binding: None,
     }
 }

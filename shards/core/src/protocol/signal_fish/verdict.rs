@@ -52,7 +52,7 @@ impl SignalFish {
                     retry_after_secs: left.as_secs(),
                 })
             }
-            Ask::Connect { .. } | Ask::Authenticate { .. } => None,
+            Ask::Connect { .. } | Ask::ConnectSecurely { .. } | Ask::Authenticate { .. } => None,
         }
     }
 

@@ -1,0 +1,15 @@
+//! TLS of one connection: rustls' buffered `ServerConnection`, which has no IO. The socket stays outside: ciphertext goes in
+//! and out as bytes.
+
+mod client_certificates;
+mod identity;
+mod stream;
+
+pub use client_certificates::INTERMEDIATES_MAX;
+pub use identity::{Acceptor, ClientAuth, Identity, TlsFault, certificates_of_pem, key_of_pem};
+pub use stream::Secure;
+
+/// Input of a handshake, in bytes (T5).
+pub const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
+/// Plaintext that is sealed at once, in bytes (T3).
+pub const SEALED_BYTES_MAX: usize = 64 * 1024;
