@@ -6,13 +6,15 @@ use signal_fish_server::config::{self, Change, Loaded, Resolved, Sources};
 use signal_fish_server::control::Totals;
 use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::logging::{self, Log};
+use signal_fish_server::minute::{self, Minute};
+use signal_fish_server::notify::ServiceManager;
 use signal_fish_server::{Config, Server, ServerHandle, panics, tls};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the end of the certificate is looked at.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -58,6 +60,8 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     }
     let mut server = Server::start(config).map_err(|error| error.to_string())?;
     announce_start(config, &server);
+    let manager = ServiceManager::from_environment();
+    manager.ready(server.address());
     let sources = Sources {
         // What was read once is not optional any more: without it the defaults would open doors.
         file: loaded.file.clone().or(sources.file),
@@ -65,23 +69,38 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     };
     let mut running = loaded.resolved.clone();
     let mut config = config.clone();
+    let mut day_ends = Instant::now() + DAY;
+    let mut minute = Minute::default();
+    let mut minute_ends = Instant::now() + minute::INTERVAL;
     let signal = loop {
-        match signals.recv_timeout(DAY) {
+        let signal = match signals.recv_timeout(minute_ends.saturating_duration_since(Instant::now())) {
+            Ok(signal) => signal,
+            Err(RecvTimeoutError::Disconnected) => SIGTERM,
             Err(RecvTimeoutError::Timeout) => {
-                if let Some(warning) = tls::expiry_warning(&config) {
-                    tracing::warn!("{warning}");
+                minute.end(&server.totals());
+                minute_ends = Instant::now() + minute::INTERVAL;
+                if day_ends <= minute_ends {
+                    day_ends += DAY;
+                    if let Some(warning) = tls::expiry_warning(&config) {
+                        tracing::warn!("{warning}");
+                    }
                 }
+                continue;
             }
-            Ok(SIGHUP) => {
+        };
+        match signal {
+            SIGHUP => {
+                manager.reloading();
                 log.reopen();
                 if let Some(changed) = reload(&sources, &mut running, &mut server, &log) {
                     config = changed;
                 }
+                manager.ready(server.address());
             }
-            Ok(signal) => break signal,
-            Err(RecvTimeoutError::Disconnected) => break SIGTERM,
+            signal => break signal,
         }
     };
+    manager.stopping(config.server.drain_timeout_secs);
     tell_totals(&server.totals(), "so far");
     tracing::info!(
         signal,
@@ -90,7 +109,10 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     );
     let ended = server.shutdown();
     match &ended {
-        Ok(totals) => tell_totals(totals, "ended"),
+        Ok(totals) => {
+            minute.end(totals);
+            tell_totals(totals, "ended");
+        }
         Err(error) => tracing::error!(%error, "ended"),
     }
     ended.map(drop).map_err(|error| error.to_string())

@@ -3,6 +3,7 @@
 use crate::Config;
 use crate::apps::Apps;
 use crate::control::{ControlPlane, Message, Totals};
+use crate::desk::{Desk, Locks};
 use crate::doors::{self, Door};
 use crate::host::limits::ticketless_per_shard;
 use crate::site;
@@ -19,7 +20,8 @@ use signal_fish_core::shard::{Options, Plan, Reload};
 use signal_fish_core::transport::Acceptor;
 use signal_fish_core::ws;
 use signal_fish_runtime::{
-    Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, listen, listen_again, mailbox,
+    DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel, listen,
+    listen_again, mailbox,
 };
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +32,7 @@ use std::{fmt, io};
 /// Largest message that is discarded rather than refused with 1009 (D10).
 const DISCARD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Slots of a shard beyond the connections that admission counts, for those that arrive, move or close.
-const SLOTS_SPARE: usize = 1024;
+pub(crate) const SLOTS_SPARE: usize = 1024;
 
 /// A server in this process.
 #[derive(Debug)]
@@ -47,6 +49,9 @@ pub struct ServerHandle {
     totals: Arc<Mutex<Totals>>,
     shards: Vec<ShardThread>,
     control_thread: JoinHandle<()>,
+    desk: DeskSender,
+    desk_thread: JoinHandle<()>,
+    locks: Arc<Mutex<Locks>>,
     running: Running,
 }
 
@@ -138,6 +143,7 @@ impl Server {
         };
         let settings = Settings {
             apps: apps.apps.clone(),
+            event_buffer_total_bytes: config.event_buffer_total_bytes() / count.max(1),
             ..config.signal_fish_settings()
         };
         let connections_max = limits.connections_max;
@@ -162,6 +168,19 @@ impl Server {
             .name("control".to_owned())
             .spawn(move || plane.run())
             .map_err(StartError::Shard)?;
+        let (desk, at_desk) = desk_channel();
+        let locks = Arc::new(Mutex::new(Locks::new(config)));
+        let desk_of_all = Desk::new(
+            at_desk,
+            Arc::clone(&mailboxes),
+            control.clone(),
+            Arc::clone(&locks),
+            start,
+        );
+        let desk_thread = std::thread::Builder::new()
+            .name("desk".to_owned())
+            .spawn(move || desk_of_all.run())
+            .map_err(StartError::Shard)?;
 
         let mut handle = ServerHandle {
             doors,
@@ -171,6 +190,9 @@ impl Server {
             totals,
             shards: Vec::new(),
             control_thread,
+            desk,
+            desk_thread,
+            locks,
             running: Running {
                 settings: settings.clone(),
                 routes: routes.clone(),
@@ -201,6 +223,7 @@ impl Server {
                 inbox,
                 mailboxes: Arc::clone(&handle.mailboxes),
                 control: handle.control.clone(),
+                desk: handle.desk.clone(),
                 start,
             };
             match ShardThread::spawn(plan, surroundings, started.clone()) {
@@ -268,6 +291,7 @@ impl ServerHandle {
             sites: Arc::new(site::sites(config, &self.doors, routes.clone())),
             tls: tls.clone(),
         });
+        *self.locks.lock().unwrap_or_else(PoisonError::into_inner) = Locks::new(config);
         // First the control plane, which then knows every app that a shard asks for.
         self.control.send(Message::Apps(apps.limits.clone()));
         if self.mail_all(|| Mail::Reload(Arc::clone(&reload))) {
@@ -312,6 +336,11 @@ impl ServerHandle {
         let mut result = Ok(());
         for shard in self.shards {
             result = result.and(shard.join());
+        }
+        // The desk ends when nobody can ask it any more.
+        drop(self.desk);
+        if self.desk_thread.join().is_err() {
+            result = result.and(Err(io::Error::other("the desk panicked")));
         }
         self.control.send(Message::Stop);
         if self.control_thread.join().is_err() {

@@ -2,8 +2,8 @@
 
 use crate::config::ClientIpHeader;
 use crate::doors::{Door, Serves};
-use crate::{Config, pages};
-use signal_fish_core::http::{self, Origins, Routes, Site, Sites, Target, TokenBinding, TrustedProxies};
+use crate::{Config, desk, pages};
+use signal_fish_core::http::{self, Access, Origins, Routes, Site, Sites, Target, TokenBinding, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 
 /// What is at which path of the main listener.
@@ -11,9 +11,11 @@ pub(crate) fn routes(config: &Config) -> Routes<Protocol> {
     let mut table = vec![
         ("/v2/ws", Target::WebSocket(Protocol::SignalFish)),
         ("/v2/health", Target::Health),
-        ("/healthz", Target::Health),
-        ("/readyz", Target::Ready),
+        ("/healthz", Target::Desk(Access::Alive)),
+        ("/readyz", Target::Desk(Access::Public)),
     ];
+    let metrics = desk::METRICS.iter();
+    table.extend(metrics.map(|(path, _)| (*path, Target::Desk(Access::Public))));
     if config.http.pages {
         table.extend(pages::table());
     }

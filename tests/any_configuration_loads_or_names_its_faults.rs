@@ -82,10 +82,17 @@ static EMPTY: LazyLock<tempfile::NamedTempFile> = LazyLock::new(|| {
 fn hold(loaded: Result<Loaded, Faults>) -> Result<(), TestCaseError> {
     match loaded {
         Ok(loaded) => {
-            // What comes out is itself a configuration, and the same one.
-            let printed: Value = serde_json::from_str(&manual::json(&loaded.resolved))
-                .map_err(|error| TestCaseError::fail(error.to_string()))?;
-            let again = config::from_value(printed);
+            // What comes out is itself a configuration, and the same one, as soon as its secrets are put back.
+            let printed = manual::json(&loaded.resolved);
+            let complete = printed.replace(r#""***""#, r#""a secret""#);
+            let json = |text: &str| serde_json::from_str(text).map_err(|error| TestCaseError::fail(error.to_string()));
+            if printed != complete {
+                let faults = config::from_value(json(&printed)?)
+                    .err()
+                    .map_or(String::new(), |faults| faults.to_string());
+                prop_assert!(faults.contains("--print-config"), "{}", faults);
+            }
+            let again = config::from_value(json(&complete)?);
             let again = again.map_err(|faults| TestCaseError::fail(faults.to_string()))?;
             prop_assert_eq!(format!("{:?}", again.config), format!("{:?}", loaded.config));
             let settings = loaded.config.signal_fish_settings();

@@ -430,7 +430,7 @@ fn every_mistake_is_named_at_once() {
   "rate_limit": 5,
   "security": {
     "enforce_app_id_allowlist": true,
-    "require_metrics_auth": true,
+    "require_metrics_auth": "perhaps",
     "metrics_auth_token": 12345678,
     "transport": {"tls": {"enabled": true}}
   }
@@ -445,7 +445,7 @@ fn every_mistake_is_named_at_once() {
         "config.json:7: server.default_max_players: given twice in the same object",
         "config.json:9: rate_limit = 5: expected an object",
         "config.json:11: security.enforce_app_id_allowlist: unknown key; did you mean `security.require_websocket_auth`?",
-        "config.json:12: security.require_metrics_auth = true: this version has no such protection",
+        "config.json:12: security.require_metrics_auth = \"perhaps\": expected true or false",
         "config.json:13: security.metrics_auth_token = a number: expected",
         "config.json:14: security.transport.tls.enabled = true: this version has no such protection",
     ];
@@ -570,6 +570,141 @@ fn proxies_that_are_everybody_are_warned_of() {
     }
     let some = json!({"security": {"trusted_proxies": ["10.0.0.0/8", "0.0.0.0/1", "::1"]}});
     assert_eq!(config::from_value(some).expect("a configuration").warnings, [""; 0]);
+}
+
+/// What a service named `signal-fish`, or like the program, puts into the environment of every pod of its namespace.
+#[test]
+fn variables_that_kubernetes_sets_are_explained_and_ignored() {
+    let links = [
+        ("SIGNAL_FISH_PORT", "tcp://10.96.1.2:3536"),
+        ("SIGNAL_FISH_PORT_3536_TCP", "tcp://10.96.1.2:3536"),
+        ("SIGNAL_FISH_PORT_3536_TCP_ADDR", "10.96.1.2"),
+        ("SIGNAL_FISH_PORT_3536_TCP_PORT", "3536"),
+        ("SIGNAL_FISH_PORT_3536_TCP_PROTO", "tcp"),
+        ("SIGNAL_FISH_SERVICE_HOST", "10.96.1.2"),
+        ("SIGNAL_FISH_SERVICE_PORT", "3536"),
+        ("SIGNAL_FISH_SERVICE_PORT_GAME", "3536"),
+        ("SIGNAL_FISH_SERVER_PORT", "tcp://10.96.1.3:80"),
+        ("SIGNAL_FISH_SERVER_PORT_80_UDP_ADDR", "10.96.1.3"),
+        ("SIGNAL_FISH_SERVER_SERVICE_HOST", "10.96.1.3"),
+    ];
+    let loaded = from_environment(&links).expect("no fault");
+    let [warning] = &loaded.warnings[..] else {
+        panic!("{:?}", loaded.warnings)
+    };
+    assert!(
+        warning.starts_with("SIGNAL_FISH_PORT and 10 more come from Kubernetes")
+            && warning.contains("enableServiceLinks"),
+        "{warning}"
+    );
+    assert_eq!(loaded.config.port, 3536);
+    // The other spelling still sets the port, and a port that is none of Kubernetes' is a fault as ever.
+    let with_port = [links[0], ("SIGNAL_FISH__PORT", "4000")];
+    let loaded = from_environment(&with_port).expect("no conflict");
+    assert_eq!((loaded.config.port, loaded.warnings.len()), (4000, 1));
+    faults_of(from_environment(&[("SIGNAL_FISH_PORT", "http://10.96.1.2:3536")]));
+    for (name, value) in [("SIGNAL_FISH_PORTAL", "tcp://x"), ("SIGNAL_FISH_PORT_X_TCP", "1")] {
+        let loaded = from_environment(&[(name, value)]).expect("a warning");
+        assert!(loaded.warnings[0].contains("names no key"), "{:?}", loaded.warnings);
+    }
+}
+
+#[test]
+fn origins_lose_the_port_that_browsers_leave_out() {
+    for (given, clean) in [
+        ("https://play.example:443", "https://play.example"),
+        (
+            "HTTP://Play.Example:80,https://b.example:80",
+            "http://play.example,https://b.example:80",
+        ),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]"),
+        ("https://[2001:db8::443]", "https://[2001:db8::443]"),
+        (
+            "https://a.example:4430,app://x:443",
+            "https://a.example:4430,app://x:443",
+        ),
+    ] {
+        let loaded = config::from_value(json!({"security": {"cors_origins": given}})).expect(given);
+        assert_eq!(loaded.config.security.cors_origins, clean);
+    }
+    for nonsense in [
+        "https://a.example:",
+        "https://a.example:x",
+        "https://:443",
+        "https://a.example:65536",
+    ] {
+        faults_of(config::from_value(json!({"security": {"cors_origins": nonsense}})));
+    }
+}
+
+#[test]
+fn plain_text_is_an_open_door_where_strangers_come_in() {
+    let is_told = |bind: &str, proxies: Value| {
+        let value = json!({"bind": bind, "security": {"trusted_proxies": proxies}});
+        let doors = config::from_value(value).expect("a configuration").config.open_doors();
+        doors.iter().any(|door| door.contains("not encrypted"))
+    };
+    for public in ["::", "0.0.0.0", "203.0.113.5", "2001:db8::1", "100.128.0.1"] {
+        assert!(is_told(public, json!([])), "{public}");
+        assert!(!is_told(public, json!(["192.0.2.1"])), "{public} behind a proxy");
+    }
+    for private in [
+        "127.0.0.1",
+        "::1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "fd00::1",
+        "fe80::1",
+        "100.64.0.1",
+        "::ffff:10.0.0.1",
+    ] {
+        assert!(!is_told(private, json!([])), "{private}");
+    }
+}
+
+#[test]
+fn what_print_config_shows_gives_the_same_configuration() {
+    let again = |loaded: &Loaded| {
+        let printed = manual::json(&loaded.resolved);
+        let read = from_file(&printed).unwrap_or_else(|faults| panic!("{faults}: {printed}"));
+        assert_eq!(manual::json(&read.resolved), printed);
+        assert_eq!(shown(&read.config), shown(&loaded.config));
+    };
+    for key in KEYS
+        .iter()
+        .filter(|key| key.standing != Standing::NotBuilt && !key.secret)
+    {
+        let mut file = file_with(key.path, &sample(key).0);
+        merge(&mut file, companions(key));
+        again(&config::from_value(file).expect("a configuration"));
+        // An entry of the defaults that was taken away does not come back.
+        if let Some((name, _)) = key.default.as_object().and_then(|entries| entries.iter().next()) {
+            again(&config::from_value(file_with(key.path, &json!({name: null}))).expect("a configuration"));
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_print_config_hid_is_asked_for() {
+    let secrets = json!({"security": {
+        "metrics_auth_token": "a-token-of-some-length",
+        "authorized_apps": [{"app_id": "game"}, {"app_id": "other", "app_secret": "a-secret"}],
+    }});
+    let printed = manual::json(&config::from_value(secrets).expect("a configuration").resolved);
+    let faults = faults_of(from_file(&printed)).to_string();
+    for said in [
+        "security.metrics_auth_token: `***` is what --print-config shows in place of a secret",
+        "set SIGNAL_FISH_SECURITY__METRICS_AUTH_TOKEN in the environment",
+        "security.authorized_apps[1].app_secret: `***`",
+    ] {
+        assert!(faults.contains(said), "{said}: {faults}");
+    }
+    let variable = [("SIGNAL_FISH_SECURITY__METRICS_AUTH_TOKEN", "***")];
+    assert!(
+        faults_of(from_environment(&variable))
+            .to_string()
+            .contains("--print-config")
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use harness::client::room_of;
 use harness::{Client, Server, raw};
 use rustix::process::Signal;
 use serde_json::json;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 fn stops(signal: Signal) {
@@ -82,4 +83,57 @@ fn draining_server_answers_503() {
     harness::wait_until("the server drains", || status(ready) == 503);
     assert_eq!(status(raw::UPGRADE), 503);
     assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+/// Clients that connect while the server drains, and say nothing. Each is answered 503 within its second; neither they nor
+/// clients that read nothing hold the end up to the drain's full time.
+#[test]
+fn who_connects_while_it_drains_is_answered_and_holds_nobody_up() {
+    const DRAIN: u64 = 60;
+    let server = Server::start(json!({"server": {"drain_timeout_secs": DRAIN}, "shards": {"count": 1}}));
+    let addr = server.addr;
+    // Stuck: much waits for it, and it reads nothing of it.
+    let mut room = room_of(&server, "stuck", 2, false, &["Alice", "Stuck"]);
+    let stuck = socket2::SockRef::from(room[1].stream());
+    stuck.set_recv_buffer_size(4096).expect("a small buffer");
+    for _ in 0..20 {
+        room[0].send_data(json!("x".repeat(30_000)));
+    }
+    let _silent = raw::Raw::upgraded(addr);
+    let begin = Instant::now();
+    server.signal(Signal::TERM);
+    // Newcomers come for a while. Every third sends half a head, every third a whole one.
+    let mut newcomers = Vec::new();
+    while begin.elapsed() < Duration::from_millis(1_500)
+        && let Ok(mut stream) = std::net::TcpStream::connect(addr)
+    {
+        let head = raw::UPGRADE.as_bytes();
+        let sent = [&head[..0], &head[..head.len() / 2], head][newcomers.len() % 3];
+        // It may have ended meanwhile.
+        let _ = stream.write_all(sent);
+        newcomers.push((stream, Instant::now()));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    assert!(
+        begin.elapsed() < Duration::from_secs(DRAIN / 2),
+        "{:?}",
+        begin.elapsed()
+    );
+    let end = Instant::now();
+    let mut refused = 0;
+    for (number, (mut stream, connected)) in newcomers.into_iter().enumerate() {
+        stream.set_read_timeout(Some(harness::PATIENCE)).expect("timeout");
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        // The first may have been served before the signal arrived. The last may come when nobody accepts any more.
+        let served = answer.starts_with("HTTP/1.1 101 ") || (answer.is_empty() && number < 3);
+        let too_late = answer.is_empty() && end.duration_since(connected) < Duration::from_millis(500);
+        if answer.starts_with("HTTP/1.1 503 ") {
+            refused += 1;
+        } else {
+            assert!(served || too_late, "{number}: {answer:?} {read:?}");
+        }
+    }
+    assert!(refused > 10, "{refused} were refused");
 }

@@ -4,9 +4,11 @@ mod harness;
 
 use harness::run::{Run, end_of, run};
 use harness::server::{Server, binary};
-use harness::wait_until;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
-use std::net::TcpListener;
+use harness::{Raw, wait_until};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::Command;
 
 /// The arguments of a server that would run on a free port.
@@ -72,6 +74,7 @@ fn a_good_host_passes() {
         "io_uring",
         "locked memory",
         "open files",
+        "memory",
         "CPUs",
         "backlog",
         "port",
@@ -215,6 +218,62 @@ fn everything_that_is_missing_is_said_at_once() {
         ],
     );
 }
+
+/// As in a kernel without IPv6: `socket` fails with EAFNOSUPPORT.
+#[test]
+fn a_machine_without_ipv6_is_served_over_ipv4() {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).expect("an architecture with seccomp");
+    let is_ipv6 = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, AF_INET6).expect("a condition");
+    let rule = SeccompRule::new(vec![is_ipv6]).expect("a rule");
+    let rules = [(SOCKET, vec![rule])].into_iter().collect();
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(EAFNOSUPPORT), arch).expect("a filter");
+    let program: BpfProgram = filter.try_into().expect("a program");
+    let server = std::thread::spawn(move || {
+        seccompiler::apply_filter(&program).expect("a filter may be added");
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut command = binary(&dir);
+        command.args(["--port", "0"]);
+        Server::spawn(command, dir).unwrap_or_else(|output| panic!("{output}"))
+    });
+    let server = server.join().expect("the thread ends");
+    assert!(
+        server.addr.ip().is_unspecified() && server.addr.is_ipv4(),
+        "{}",
+        server.addr
+    );
+    assert_eq!(get(Ipv4Addr::LOCALHOST.into(), &server), 200);
+}
+
+/// Without any configuration both families are served, and a client of IPv4 is one of IPv4.
+#[test]
+fn both_families_are_served() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut command = binary(&dir);
+    command.args(["--port", "0"]).env("RUST_LOG", "debug");
+    let server = Server::spawn(command, dir).unwrap_or_else(|output| panic!("{output}"));
+    assert_eq!(get(Ipv4Addr::LOCALHOST.into(), &server), 200);
+    wait_until("the client is told of", || {
+        server.log().contains("\"address\":\"127.0.0.1\"")
+    });
+    assert!(server.log().contains("not encrypted"), "{}", server.log());
+    if server.addr.is_ipv6() {
+        assert_eq!(get(Ipv6Addr::LOCALHOST.into(), &server), 200);
+    }
+}
+
+/// Status of a request for `/healthz` at this address of the machine.
+fn get(ip: IpAddr, server: &Server) -> u16 {
+    let mut raw = Raw::connect((ip, server.addr.port()).into());
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    raw.read_answer().status
+}
+
+/// Of `socket`, which has one number on 64-bit x86 and another on ARM.
+const SOCKET: i64 = if cfg!(target_arch = "x86_64") { 41 } else { 198 };
+const AF_INET6: u64 = 10;
+/// Address family not supported.
+const EAFNOSUPPORT: u32 = 97;
 
 /// What Docker's default profile does: `io_uring_setup` fails with EPERM.
 #[test]

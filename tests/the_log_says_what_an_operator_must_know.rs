@@ -45,7 +45,11 @@ fn lines(log: &str) -> Vec<Value> {
         .collect()
 }
 
-const DOORS: [&str; 2] = ["security.require_websocket_auth", "security.cors_origins"];
+const DOORS: [&str; 3] = [
+    "security.require_websocket_auth",
+    "security.cors_origins",
+    "security.require_metrics_auth",
+];
 
 #[test]
 fn the_last_line_tells_what_was_counted() {
@@ -126,7 +130,7 @@ fn every_open_door_is_warned_of_and_no_closed_one() {
     let mut config = quiet(&json!({}));
     config["security"] = json!({
         "cors_origins": "https://play.example",
-        "metrics_auth_token": "hunter2-hunter2-hunter2", "max_connections_per_ip": 5
+        "require_metrics_auth": true, "metrics_auth_token": "hunter2-hunter2-hunter2", "max_connections_per_ip": 5
     });
     let closed = log_of(&config, &[], |_| {});
     let warnings: Vec<_> = lines(&closed)
@@ -244,6 +248,31 @@ fn the_life_of_a_connection_is_told_at_debug() {
     assert!(refused[1]["fields"]["reason"].is_string(), "{refused:?}");
     assert_eq!(find("room created")["room"], room.as_str());
     assert_eq!(find("dropped, may return")["player"], player.as_str());
+}
+
+/// What was refused is told once a minute, and at the end.
+#[test]
+fn what_was_refused_is_told_in_one_line() {
+    let server = Server::start(json!({"logging": {"level": "info"}, "security": {"max_connections_per_ip": 1}}));
+    let mut alice = server.client();
+    alice.send(json!({"type": "JoinRoom", "data": {"game_name": "log", "player_name": "Alice", "max_players": 0}}));
+    alice.expect("RoomJoinFailed");
+    let _second = server.client();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+    wait_until("the last line is read", || server.log().contains("\"ended\""));
+    let lines = lines(&server.log());
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| line["fields"]["refused"].is_string())
+        .collect();
+    let [line] = &told[..] else { panic!("{lines:?}") };
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(
+        line["fields"]["refused"], "connections_of_one_address=1 joins=1",
+        "{line}"
+    );
+    assert!(line["fields"]["closed"].is_null(), "{line}");
 }
 
 /// What a server of the documentation's example configuration does: the spelling `Json`, log files, keys without meaning.

@@ -114,7 +114,28 @@ fn parse_origin(text: &str) -> Option<String> {
         && host
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'));
-    (scheme_fits && host_fits).then(|| text.to_ascii_lowercase())
+    if !scheme_fits || !host_fits {
+        return None;
+    }
+    let origin = text.to_ascii_lowercase();
+    let (host, port) = match host.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => return Some(origin),
+    };
+    if host.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().is_err() {
+        return None;
+    }
+    // Browsers leave out the port that the scheme has anyway.
+    let own = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => ":80",
+        "https" | "wss" => ":443",
+        _ => "",
+    };
+    match origin.strip_suffix(own) {
+        Some(short) if !own.is_empty() => Some(short.to_owned()),
+        _ => Some(origin),
+    }
 }
 
 /// The CPUs of a list such as `0-3,6`: sorted, each once. `None` if it is not such a list.

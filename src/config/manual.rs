@@ -3,12 +3,14 @@
 use super::key::{Key, Standing};
 use super::keys::{APP_FIELDS, KEYS, WITHOUT_EFFECT};
 use super::resolved::Resolved;
+use super::secret::MASK;
 use super::walk::expectation;
 use crate::host::limits::{FILES_PER_SHARD, FILES_PROCESS, LOCKED_BYTES_MIN, LOCKED_BYTES_PER_SHARD};
 use crate::host::rings::KERNEL_MIN;
 use serde_json::Value;
 
-/// A configuration as JSON, every key in the order of the table, secrets as `"***"` (D34).
+/// A configuration as JSON, every key in the order of the table, secrets as `"***"` (D34). Read as a file it gives the same
+/// configuration; it is refused as long as secrets stand in it like that.
 #[must_use]
 pub fn json(resolved: &Resolved) -> String {
     let entries: Vec<_> = KEYS
@@ -96,7 +98,6 @@ fn new_line(depth: usize, out: &mut String) {
 
 /// The value as it may be shown.
 fn shown(key: &Key, value: &Value) -> Value {
-    const MASK: &str = "***";
     match value {
         Value::Array(apps) if key.secret => apps
             .iter()
@@ -108,6 +109,14 @@ fn shown(key: &Key, value: &Value) -> Value {
                 app
             })
             .collect(),
+        // An entry of the defaults that some source took away has to be taken away again by whoever reads this.
+        Value::Object(entries) => {
+            let mut entries = entries.clone();
+            for name in key.default.as_object().into_iter().flat_map(|defaults| defaults.keys()) {
+                entries.entry(name).or_insert(Value::Null);
+            }
+            Value::Object(entries)
+        }
         Value::Null => Value::Null,
         _ if key.secret => MASK.into(),
         value => value.clone(),
@@ -225,7 +234,8 @@ Configuration validation failed:
 ```
 
 An unknown variable that begins with `SIGNAL_FISH_` is only a warning. `--validate-config` ends with 0 or 1,
-`--print-config` shows what came out of all sources with secrets as `\"***\"`, `--check` shows what the machine lacks.
+`--print-config` shows what came out of all sources as a file that gives the same configuration, but for secrets, which it
+shows as `\"***\"`. `--check` shows what the machine lacks.
 
 In the tables, limits of 0 mean that none are allowed unless the row says otherwise.
 ";
@@ -264,6 +274,33 @@ table.
          The server raises its soft
   limits as far as the hard ones allow.
 - A free port, and a directory for log files that it may write, unless `logging.enable_file_logging` is off.
+
+## Memory at worst
+
+Everything that clients can make grow has a bound. `--check` adds the bounds up for the configuration and compares the sum
+with the memory that the process may use: the machine's, or less by a control group (`MemoryMax=` of systemd), `ulimit -v`
+or `ulimit -d`. If it is more, the server starts nevertheless and the log says with how many connections it would fit. It
+is the worst that attackers from very many addresses can do at the same moment; a server in use takes a small part of it.
+
+| Part | Bytes |
+|---|---|
+| program and log | 24 MiB, and 32 MiB for 16,384 lines of log on their way to each of two destinations |
+| shards | 8.25 MiB for each: buffers, and the pool of outboxes |
+| connections | for each 4 KiB, 16 bytes for each character of a player name and of a game name (`protocol.max_player_name_length`, \
+         `protocol.max_game_name_length`), 4 KiB for a small outbox, 64 KiB of input that waits, a message that is incomplete \
+         (`security.max_message_size`), and 40 KiB of connection info; for each shard besides, 128 connections without a ticket, and \
+         with `security.trusted_proxies` an eighth as many as there may be connections, of 16 KiB each |
+| outboxes | `websocket.max_outbound_total_bytes` |
+| messages being delivered | for each shard the largest message twice for each member of the largest room \
+         (`protocol.max_players_limit`, `server.max_spectators_per_room`), and eight times that where MessagePack may become \
+         JSON (`protocol.enable_message_pack_game_data`) |
+| rooms | 2 KiB and the name of the game for each of 4 rooms per connection and 1,024 besides, at most 1,048,576 |
+| replays | `server.event_buffer_total_bytes` |
+| dropped players | 96 MiB for each shard: 65,536 players, and 32 MiB of their connection infos |
+| limits of rates | 64 MiB for 262,144 addresses; 256 bytes for each `Authenticate` that an app may send in a minute |
+| allocator | an eighth of all that |
+| kernel | for each connection 4 KiB and buffers of 384 KiB; for each shard and address that it listens on 4,096 connections that wait to be accepted, with \
+         132 KiB each; all buffers together no more than `net.ipv4.tcp_mem` allows |
 "
     )
 }

@@ -9,6 +9,7 @@ use super::typed::Config;
 use crate::tls;
 use ipnet::IpNet;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_BYTES_MAX;
+use std::net::IpAddr;
 
 /// A protection must not be switched on before it is built (D31).
 pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults) {
@@ -195,6 +196,15 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
         }
     }
     doubts.extend(tls::doubts(config));
+    let opens_metrics =
+        security.metrics_auth_token.is_some() || security.authorized_apps.iter().any(|app| app.app_secret.is_some());
+    if security.require_metrics_auth && !opens_metrics {
+        doubts.push(
+            "security.require_metrics_auth is on, and there is neither security.metrics_auth_token nor an app with an \
+             app_secret: nobody can read the metrics"
+                .to_owned(),
+        );
+    }
     if let Some(token) = &*security.metrics_auth_token
         && token.chars().count() < 16
     {
@@ -210,6 +220,18 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
     doubts
 }
 
+/// Whether strangers may reach this address, as far as the address tells.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            // 100.64.0.0/10 is behind a carrier's NAT (RFC 6598).
+            let is_shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+            !(address.is_loopback() || address.is_private() || address.is_link_local() || is_shared)
+        }
+        IpAddr::V6(address) => !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()),
+    }
+}
+
 impl Config {
     /// What stands open to everybody, one sentence each, for the first lines of the log (D31).
     #[must_use]
@@ -220,6 +242,15 @@ impl Config {
         }
         if self.security.cors_origins == "*" {
             doors.push("every web page may use this server: security.cors_origins is *");
+        }
+        if !self.security.require_metrics_auth {
+            doors.push("anybody may read the metrics: security.require_metrics_auth is off");
+        }
+        if is_public(self.bind) && self.security.trusted_proxies.is_empty() {
+            doors.push(
+                "what players send and receive is not encrypted: put a proxy with TLS before this server and name it in \
+                 security.trusted_proxies, or set bind to an address that only the proxy reaches",
+            );
         }
         doors
     }

@@ -4,6 +4,9 @@ use serde::Deserialize;
 use std::fmt;
 use std::ops::Deref;
 
+/// What is shown in place of a secret.
+pub(super) const MASK: &str = "***";
+
 /// Holds a value that stays out of every debug output (D34).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -25,6 +28,6 @@ impl<T: PartialEq> PartialEq<T> for Secret<T> {
 
 impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(MASK)
     }
 }

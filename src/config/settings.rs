@@ -35,6 +35,7 @@ impl Config {
             reconnection_window: server.reconnection_window,
             event_buffer_size: server.event_buffer_size,
             event_buffer_bytes: server.event_buffer_bytes,
+            event_buffer_total_bytes: self.event_buffer_total_bytes() / self.shards_expected().max(1),
             room_code_prefix: server
                 .room_code_prefix
                 .clone()
@@ -122,12 +123,23 @@ impl Config {
         }
     }
 
-    /// Bytes that may wait for all clients together: `websocket.max_outbound_total_bytes`, or a quarter of the memory that
+    /// Memory for what waits for all clients together: `websocket.max_outbound_total_bytes`, or a quarter of the memory that
     /// this process may use.
     #[must_use]
     pub fn outbound_total_bytes(&self) -> usize {
         match self.websocket.max_outbound_total_bytes {
             0 => memory::available_bytes() / 4,
+            max => max,
+        }
+    }
+
+    /// Memory for the replays of all rooms together: `server.event_buffer_total_bytes`, or an eighth of the memory that this
+    /// process may use. None without reconnection.
+    #[must_use]
+    pub fn event_buffer_total_bytes(&self) -> usize {
+        match self.server.event_buffer_total_bytes {
+            _ if !self.server.enable_reconnection => 0,
+            0 => memory::available_bytes() / 8,
             max => max,
         }
     }

@@ -52,7 +52,11 @@ impl Sources {
         let mut read = Layers::default();
         let mut environment = Layer::default();
         self.enhanced_mode(&mut environment, faults);
-        let variables = self.variables(faults);
+        let (links, variables): (Vec<_>, Vec<_>) = self
+            .variables(faults)
+            .into_iter()
+            .partition(|(name, value)| is_service_link(name, value));
+        read.warnings.extend(explain_service_links(&links));
         for (name, value) in &variables {
             if name != PATH_VARIABLE {
                 read_variable(name, value, &variables, &mut environment, &mut read.warnings, faults);
@@ -227,6 +231,40 @@ fn path_of(variable: &str) -> String {
         .or_else(|| variable.strip_prefix("SIGNAL_FISH_"))
         .unwrap_or(variable);
     rest.to_ascii_lowercase().replace("__", ".")
+}
+
+/// Whether Kubernetes set this variable, because a service of the same namespace has a name such as `signal-fish`: its
+/// address goes into every container, as `SIGNAL_FISH_SERVICE_HOST`, `SIGNAL_FISH_PORT=tcp://10.0.0.1:3536` and the like.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let is_address = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| value.starts_with(scheme));
+    let Some((before, port)) = name.split_once("_PORT_") else {
+        return name.ends_with("_SERVICE_HOST")
+            || name.ends_with("_SERVICE_PORT")
+            || (name.ends_with("_PORT") && is_address);
+    };
+    // A port of the service, by its name, or by number and protocol.
+    let mut words = port.split('_');
+    let number = words.next().unwrap_or_default();
+    let protocol = words.next().unwrap_or_default();
+    before.ends_with("_SERVICE") || (number.parse::<u16>().is_ok() && matches!(protocol, "TCP" | "UDP" | "SCTP"))
+}
+
+fn explain_service_links(links: &[(String, String)]) -> Option<String> {
+    let (first, _) = links
+        .iter()
+        .find(|(name, _)| name.ends_with("_PORT"))
+        .or(links.first())?;
+    let others = match links.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Some(format!(
+        "{first}{others} come from Kubernetes, which tells every container the address of a service with such a name, and \
+         are ignored: set enableServiceLinks to false in the pod, or name the service otherwise; to set the port, use \
+         SIGNAL_FISH__PORT"
+    ))
 }
 
 fn unknown_variable(name: &str, path: &str) -> String {

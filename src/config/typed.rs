@@ -19,10 +19,9 @@ use std::net::IpAddr;
 section! {
     /// Everything an operator can set.
     pub struct Config {
-        /// Address to listen on, IPv4 or IPv6.
-        pub bind: IpAddr = key("bind", Text(check::ADDRESS), "0.0.0.0").weigh(
-            "`::` listens on every address of both families, `127.0.0.1` on this machine alone, for example behind a \
-             proxy.",
+        /// Address to listen on, IPv4 or IPv6. `::` is every address of both families, or of IPv4 where there is no IPv6.
+        pub bind: IpAddr = key("bind", Text(check::ADDRESS), "::").weigh(
+            "`0.0.0.0` is every IPv4 address, `127.0.0.1` this machine alone, for example behind a proxy.",
         );
 
         /// TCP port for WebSocket, health and metrics.

@@ -4,6 +4,7 @@ use super::faults::{Fault, Faults, Origin};
 use super::key::{Key, Kind, TextCheck};
 use super::keys;
 use super::located::{Located, Node};
+use super::secret::MASK;
 use super::suggest;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -137,6 +138,19 @@ impl Walker<'_> {
     }
 
     fn text(&mut self, path: &str, check: TextCheck, located: &Located, shown: bool) -> Option<Value> {
+        if let Node::Leaf(Value::String(text)) = &located.node
+            && !shown
+            && text == MASK
+        {
+            let variable = keys::find(path).map_or(String::new(), |key| {
+                format!(", or leave the key out and set {} in the environment", key.variable())
+            });
+            let problem = format!(
+                "`{MASK}` is what --print-config shows in place of a secret: put the secret itself here{variable}"
+            );
+            self.complain(path, located, &problem);
+            return None;
+        }
         if let Node::Leaf(Value::String(text)) = &located.node
             && let Some(clean) = (check.accept)(text)
         {

@@ -5,7 +5,8 @@ mod totals;
 
 pub use totals::Totals;
 
-use signal_fish_core::admission::{Admission, AppLimits, Ask, Notice, Verdict};
+use crossbeam_channel::Sender;
+use signal_fish_core::admission::{self, Admission, AppLimits, Ask};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
@@ -25,6 +26,8 @@ pub(crate) enum Message {
     Request(Request),
     /// By the server: these are the limits of apps from now on.
     Apps(Vec<AppLimits>),
+    /// By the desk: tell what admission counts.
+    Totals(Sender<admission::Totals>),
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -51,12 +54,15 @@ pub(crate) struct ControlPlane {
 
 impl ControlPlane {
     pub(crate) fn new(
-        admission: Admission,
+        mut admission: Admission,
         mailboxes: Arc<[Mailbox]>,
         messages: AtControl<Message>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
+        for shard in (0..mailboxes.len()).filter_map(|index| u16::try_from(index).ok()) {
+            admission.hear(ShardIndex(shard), 0);
+        }
         Self {
             admission,
             answered: vec![false; mailboxes.len()],
@@ -86,6 +92,8 @@ impl ControlPlane {
             match message {
                 Some(Message::Request(request)) => self.handle(request),
                 Some(Message::Apps(limits)) => self.admission.set_apps(&limits),
+                // A desk that does not wait any more has ended.
+                Some(Message::Totals(to)) => _ = to.try_send(self.admission.totals()),
                 Some(Message::Stop) => break,
                 None => {}
             }
@@ -95,8 +103,14 @@ impl ControlPlane {
 
     fn handle(&mut self, request: Request) {
         match request {
-            Request::Ask { shard, slot, ask } => {
+            Request::Ask {
+                shard,
+                slot,
+                ask,
+                connections,
+            } => {
                 self.fault.strike();
+                self.admission.hear(shard, connections);
                 self.answer(shard, slot, ask);
                 self.unrung += 1;
                 if self.unrung == ANSWERS_MAX {
@@ -104,21 +118,23 @@ impl ControlPlane {
                 }
             }
             Request::Notice(notice) => self.admission.give_back(notice),
-            Request::Report(report) => self.totals().record(*report),
+            Request::Report(report) => {
+                self.admission.hear(report.shard, report.connections);
+                self.totals().record(*report);
+            }
         }
     }
 
     fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
         let verdict = self.admission.decide(self.start.elapsed(), ask);
-        let mail = Mail::Verdict { slot, verdict };
+        let crowded = self.admission.crowded();
+        let mail = Mail::Verdict { slot, verdict, crowded };
         let mailbox = &self.mailboxes[usize::from(shard.0)];
         self.answered[usize::from(shard.0)] = true;
         if let Err(Mail::Verdict { verdict, .. }) = mailbox.try_push(mail) {
             // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
-            match verdict {
-                Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
-                Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
-                Verdict::Admitted | Verdict::Refused(_) => {}
+            if let Some(notice) = verdict.give_back() {
+                self.admission.give_back(notice);
             }
         }
     }

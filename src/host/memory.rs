@@ -1,17 +1,24 @@
 //! How much memory this process may use.
 
+use rustix::process::{Resource, getrlimit};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is taken for the memory of a machine that does not tell.
 const UNKNOWN_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Memory in bytes that this process may use: the machine's, or less if a control group allows less.
+/// Memory in bytes that this process may use: the machine's, or less if a control group or a resource limit allows less.
 pub(crate) fn available_bytes() -> usize {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let allowed = group(&groups).and_then(|group| least_limit(&group));
-    let bytes = [machine, allowed].into_iter().flatten().min().unwrap_or(UNKNOWN_BYTES);
+    let data = getrlimit(Resource::Data).current;
+    let addresses = getrlimit(Resource::As).current;
+    let bytes = [machine, allowed, data, addresses]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(UNKNOWN_BYTES);
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 

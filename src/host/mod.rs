@@ -5,9 +5,11 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 mod network;
 pub(crate) mod rings;
+mod worst_case;
 
 pub use finding::{Finding, State};
 pub use limits::{connections_by_open_files, raise_limits};
+pub use worst_case::WorstCase;
 
 use crate::Config;
 
@@ -21,6 +23,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
         rings::io_uring(),
         limits::locked_memory(shards),
         limits::open_files(config.server.max_connections, shards),
+        worst_case::finding(config, shards),
         processors(config, cpus),
         network::backlog(),
     ];
@@ -31,6 +34,9 @@ pub fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// Where the runtime looks before it pins a thread.
+const CPUS_ONLINE: &str = "/sys/devices/system/cpu/online";
+
 fn processors(config: &Config, chosen: Result<Vec<Option<usize>>, crate::StartError>) -> Finding {
     let cpus = match chosen {
         Ok(cpus) => cpus,
@@ -39,6 +45,14 @@ fn processors(config: &Config, chosen: Result<Vec<Option<usize>>, crate::StartEr
             return Finding::failure("CPUs", format!("{error}; {cure}"));
         }
     };
+    if cpus.iter().any(Option::is_some) && std::fs::read_to_string(CPUS_ONLINE).is_err() {
+        // The runtime would panic.
+        let cure = "mount /sys, or set shards.pin to false";
+        return Finding::failure(
+            "CPUs",
+            format!("{CPUS_ONLINE} cannot be read, so no shard can be pinned: {cure}"),
+        );
+    }
     let pinned: Vec<_> = cpus.iter().flatten().map(usize::to_string).collect();
     if !pinned.is_empty() {
         return Finding::fine("CPUs", format!("{} shards on CPUs {}", cpus.len(), pinned.join(",")));

@@ -4,9 +4,7 @@ use super::finding::Finding;
 use crate::Config;
 use crate::doors::{self, Door};
 use signal_fish_runtime::BACKLOG;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io::ErrorKind;
 
 /// Whether the ports can be had. They are tried without SO_REUSEPORT, which would share them with a server that runs
 /// already.
@@ -16,7 +14,7 @@ pub(super) fn ports(config: &Config) -> impl Iterator<Item = Finding> {
 
 fn port(Door { serves, address, .. }: Door) -> Finding {
     const SUBJECT: &str = "port";
-    let Err(error) = try_to_bind(address) else {
+    let Err(error) = signal_fish_runtime::bind(address) else {
         let found = match address.port() {
             0 => format!("{} has a free one", address.ip()),
             _ => format!("{address} is free"),
@@ -33,12 +31,6 @@ fn port(Door { serves, address, .. }: Door) -> Finding {
         _ => "set another bind or port",
     };
     Finding::failure(SUBJECT, format!("cannot listen on {address} ({error}; {keys}): {cure}"))
-}
-
-fn try_to_bind(address: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())
 }
 
 pub(super) fn backlog() -> Finding {

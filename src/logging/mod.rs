@@ -22,7 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// Lines that may wait to be written, per destination.
-const LINES_WAITING_MAX: usize = 16 * 1024;
+pub(crate) const LINES_WAITING_MAX: usize = 16 * 1024;
 
 /// What makes lines of events.
 type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;

@@ -5,7 +5,7 @@ use super::harness::{Client, Incoming, Server};
 use super::server;
 use crate::harness::raw;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client that speaks MessagePack.
 fn packed(server: &Server) -> Client {
@@ -101,6 +101,8 @@ fn s076_game_data_without_data_is_invalid() {
         r#"{"type":"GameData","data":[1]}"#,
         r#"{"type":"GameData","data":{"data":1e400}}"#,
         r#"{"type":"GameData","data":{"data":"\ud800"}}"#,
+        r#"{"type":"GameData","data":{"data":{"$serde_json::private::RawValue":1}}}"#,
+        r#"{"data":{"data":[{"\u0024serde_json::private::Number":"1"}]},"type":"GameData"}"#,
     ] {
         pair[0].send_text(text);
         pair[0].expect_error("INVALID_INPUT");
@@ -276,16 +278,29 @@ fn s085_message_pack_can_be_switched_off() {
     a.expect_error("INVALID_INPUT");
 }
 
-/// D26: the slow one is closed with 1013; nothing is dropped in silence before that.
+/// D26: the slow one is closed with 1013, which it reads behind everything that came before; nothing is dropped in silence.
 #[test]
 fn s086_peer_that_stops_reading_harms_nobody() {
+    // It has 2 s to take what was sent and the close frame. Only if this machine stood still for as long may that be too
+    // short, and not three times.
+    let met = (0..3).any(|_| slow_reader_meets_its_close());
+    assert!(met, "no close frame although the slow one read at once");
+}
+
+/// Returns whether the slow one read the close frame. If not, it was too late.
+fn slow_reader_meets_its_close() -> bool {
+    // A little less, as Bob learns of it a little later.
+    const LINGER: Duration = Duration::from_millis(1_800);
     let server = Server::start(json!({}));
     let mut trio = room_of(&server, "s086", 4, false, &["Alice", "Bob", "Slow"]);
     let (from, slow_id) = (trio[0].id.clone(), trio[2].id.clone());
+    // The kernel takes less for it, so that little is left to read.
+    let buffer = socket2::SockRef::from(trio[2].stream());
+    buffer.set_recv_buffer_size(64 * 1024).expect("a small buffer");
     let before = server.rss_bytes();
     let padding = "x".repeat(10_000);
     let mut sent = 0_u64;
-    // The kernel takes a few MiB for the slow one before its outbox grows; Bob is told when it is closed.
+    // Its outbox grows once the kernel takes no more; Bob is told when it is closed.
     let gone = loop {
         assert!(sent < 10_000, "100 MB unread and the slow one is still there");
         trio[0].send_data(json!([sent, padding]));
@@ -296,14 +311,11 @@ fn s086_peer_that_stops_reading_harms_nobody() {
         assert_eq!(message["data"]["data"][0], sent, "Bob misses nothing");
         sent += 1;
     };
-    assert_eq!(gone["data"]["player_id"], slow_id.as_str());
-    trio[1].expect("GameData");
-    let grown = server.rss_bytes().saturating_sub(before);
-    assert!(grown < 16 << 20, "{grown} bytes for one slow reader");
+    let closed_at = Instant::now();
     // What the slow one still finds is the beginning, without a gap.
     let slow = &mut trio[2];
     let mut expected = 0_u64;
-    let end = loop {
+    let met = loop {
         match slow.next_within(Duration::from_secs(5)) {
             Some(Incoming::Text(text)) => {
                 let message: Value = serde_json::from_str(&text).expect("JSON");
@@ -313,15 +325,29 @@ fn s086_peer_that_stops_reading_harms_nobody() {
                     expected += 1;
                 }
             }
-            Some(Incoming::Close(code)) => break code,
-            // The close frame may not fit any more within its 2 s.
-            Some(Incoming::Ended(_)) | None => break Some(1013),
+            Some(Incoming::Close(code)) => {
+                assert_eq!(code, Some(1013));
+                break true;
+            }
+            Some(Incoming::Ended(_)) | None => {
+                let took = closed_at.elapsed();
+                assert!(
+                    took >= LINGER,
+                    "the connection ended without a close frame after {took:?}"
+                );
+                break false;
+            }
             Some(other) => slow.fail(&format!("{other:?}")),
         }
     };
-    assert_eq!(end, Some(1013));
+    assert!(expected < sent, "everything arrived: it was not slow");
+    assert_eq!(gone["data"]["player_id"], slow_id.as_str());
+    trio[1].expect("GameData");
+    let grown = server.rss_bytes().saturating_sub(before);
+    assert!(grown < 16 << 20, "{grown} bytes for one slow reader");
     trio[0].drain();
     trio[1].quiet();
+    met
 }
 
 /// D2: what is nested deeper than 120 could break the parsers of other players.

@@ -3,6 +3,7 @@
 use super::harness::{Client, Server};
 use super::server;
 use crate::harness::raw::{self, Answer};
+use crate::harness::wait_until;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
@@ -70,6 +71,98 @@ fn s006_upgrade_without_a_key_is_refused() {
     );
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("Sec-WebSocket-Key"), "{}", answer.body);
+}
+
+/// The flat keys of the documentation, with its spelling (D30).
+#[test]
+fn s007_metrics_have_the_documented_keys_and_rise() {
+    let server = Server::start(json!({"shards": {"count": 2}}));
+    let read = |path: &str| -> Value {
+        let answer = with_headers(&server, &format!("GET {path}"), "");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        serde_json::from_str(&answer.body).expect("JSON")
+    };
+    let keys = |of: &Value| of.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    let before = read("/metrics");
+    for path in ["/v1/metrics", "/v2/metrics"] {
+        assert_eq!(keys(&read(path)), keys(&before), "{path}");
+    }
+    let mut client = server.client();
+    client.create("chess", "Ann", 2);
+    let after = read("/metrics");
+    for (key, rise) in [
+        ("active_rooms", 1),
+        ("active_players", 1),
+        ("total_rooms_created", 1),
+        ("total_messages_sent", 1),
+        ("uptime_seconds", 0),
+    ] {
+        let of = |value: &Value| value[key].as_u64().unwrap_or_else(|| panic!("{key} in {value}"));
+        assert!(of(&after) >= of(&before) + rise, "{key}");
+    }
+}
+
+#[test]
+fn s008_prometheus_text_follows_connections() {
+    let server = Server::start(json!({"shards": {"count": 2}}));
+    let active = |path: &str| -> u64 {
+        let answer = with_headers(&server, &format!("GET {path}"), "");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
+        let mut described = std::collections::BTreeSet::new();
+        for line in answer.body.lines() {
+            if let Some(comment) = line.strip_prefix("# ") {
+                let mut words = comment.split(' ');
+                let (kind, name) = (words.next().expect("a word"), words.next().expect("a name"));
+                described.insert((kind.to_owned(), name.to_owned()));
+                continue;
+            }
+            let name = line.split(['{', ' ']).next().expect("a name");
+            let family = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end))
+                .unwrap_or(name);
+            for kind in ["HELP", "TYPE"] {
+                assert!(described.contains(&(kind.to_owned(), family.to_owned())), "{line}");
+            }
+        }
+        let line = answer
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix("signal_fish_connections_active "));
+        line.and_then(|value| value.parse().ok()).expect("a number")
+    };
+    let before = active("/metrics/prom");
+    let clients = [server.client(), server.client()];
+    assert_eq!(active("/v1/metrics/prom"), before + 2);
+    drop(clients);
+    wait_until("the connections are gone", || active("/v2/metrics/prom") == before);
+}
+
+#[test]
+fn s009_metrics_auth_takes_either_token() {
+    let server = Server::start(json!({"security": {
+        "require_metrics_auth": true,
+        "metrics_auth_token": "0123456789abcdef",
+        "authorized_apps": [{"app_id": "app", "app_secret": "secret"}],
+    }}));
+    for (authorization, status) in [
+        ("", 401),
+        ("Authorization: Bearer fedcba9876543210\r\n", 401),
+        ("Authorization: Basic YXBwOnNlY3JldA==\r\n", 401),
+        ("Authorization: Bearer 0123456789abcdef\r\n", 200),
+        ("Authorization: Bearer app:secret\r\n", 200),
+    ] {
+        for path in ["/metrics", "/metrics/prom"] {
+            assert_eq!(
+                with_headers(&server, &format!("GET {path}"), authorization).status,
+                status,
+                "{authorization}"
+            );
+        }
+    }
 }
 
 #[test]

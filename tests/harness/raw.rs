@@ -145,6 +145,25 @@ impl Raw {
         self.stream.write_all(bytes).expect("the server reads");
     }
 
+    /// Sends a request without a body: a line such as `GET /metrics`, and more header lines, each ended with CRLF.
+    #[track_caller]
+    pub fn ask(&mut self, line: &str, headers: &str) {
+        self.send(format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes());
+    }
+
+    /// Reads up to the first `end`, which is included.
+    #[track_caller]
+    pub fn read_until(&mut self, end: &str) -> String {
+        loop {
+            let found = self.unread.windows(end.len()).position(|bytes| bytes == end.as_bytes());
+            if let Some(at) = found {
+                let bytes: Vec<u8> = self.unread.drain(..at + end.len()).collect();
+                return String::from_utf8_lossy(&bytes).into_owned();
+            }
+            assert!(self.fill() > 0, "ended: {:?}", String::from_utf8_lossy(&self.unread));
+        }
+    }
+
     /// Writes as many bytes as the server takes; it may have answered and closed before the end.
     pub fn send_while_open(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
@@ -193,6 +212,25 @@ impl Raw {
         };
         self.unread.drain(..length);
         answer
+    }
+
+    /// The same, or nothing if none comes in this time.
+    #[track_caller]
+    pub fn read_answer_within(&mut self, time: Duration) -> Option<Answer> {
+        self.stream.set_read_timeout(Some(time)).expect("timeout");
+        let mut buffer = [0; 16 * 1024];
+        let found = loop {
+            if let Some((answer, length)) = self.answer_so_far() {
+                self.unread.drain(..length);
+                break Some(answer);
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(count) if count > 0 => self.unread.extend_from_slice(&buffer[..count]),
+                _ => break None,
+            }
+        };
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        found
     }
 
     /// The answer at the front of what was read, and its length, if it is complete.

@@ -1,5 +1,6 @@
 //! The binary under test, one process per configuration.
 
+use super::raw::Answer;
 use super::{Client, PATIENCE, Raw, secrets};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
@@ -48,6 +49,31 @@ impl Server {
     /// Starts a server with `overrides` merged over the tests' own defaults.
     #[must_use]
     pub fn start(overrides: Value) -> Self {
+        Self::start_as(overrides, |command| command)
+    }
+
+    /// The same with so many descriptors.
+    #[must_use]
+    pub fn start_with_open_files(overrides: Value, open_files: u64) -> Self {
+        Self::start_as(overrides, |command| {
+            let mut shell = Command::new("sh");
+            let script = format!(r#"ulimit -n {open_files} && exec "$0" "$@""#);
+            shell
+                .arg("-c")
+                .arg(script)
+                .arg(command.get_program())
+                .args(command.get_args());
+            if let Some(directory) = command.get_current_dir() {
+                shell.current_dir(directory);
+            }
+            for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+                shell.env_remove(name);
+            }
+            shell
+        })
+    }
+
+    fn start_as(overrides: Value, wrapped: impl FnOnce(Command) -> Command) -> Self {
         let mut config = test_defaults();
         merge(&mut config, overrides);
         secrets::configured(&config);
@@ -59,7 +85,8 @@ impl Server {
             .arg("--config")
             .arg(&path)
             .args(["--port", "0", "--bind", "127.0.0.1"]);
-        Self::spawn(command, dir).unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
+        Self::spawn(wrapped(command), dir)
+            .unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
     }
 
     /// Writes the configuration of [`Self::start`] anew, with other overrides.
@@ -142,6 +169,25 @@ impl Server {
     #[must_use]
     pub fn raw(&self) -> Raw {
         Raw::connect(self.addr)
+    }
+
+    /// One request without a body on a connection of its own: a line such as `GET /metrics`, and more header lines, each
+    /// ended with CRLF.
+    #[must_use]
+    #[track_caller]
+    pub fn ask(&self, line: &str, headers: &str) -> Answer {
+        let mut raw = self.raw();
+        raw.ask(line, headers);
+        raw.read_answer()
+    }
+
+    /// The metrics as JSON.
+    #[must_use]
+    #[track_caller]
+    pub fn metrics(&self) -> Value {
+        let answer = self.ask("GET /metrics", "");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str(&answer.body).expect("JSON")
     }
 
     /// Resident memory in bytes.

@@ -1,6 +1,6 @@
 //! Messages of clients: what is relayed is JSON that a strict parser reads, whichever of the two readers took it.
 
-use crate::strict::{assert_strict, depth_and_finite};
+use crate::strict::{assert_strict, depth_and_finite, has_kept_key};
 use serde_json::value::RawValue;
 use signal_fish_core::protocol::signal_fish::wire::{
     CONNECTION_INFO_BYTES_MAX, ClientMessage, ConnectionInfo, DEPTH_MAX, json_strict,
@@ -25,9 +25,12 @@ pub fn client_json(data: &[u8]) {
     let accepted = json_strict::check(text).is_ok();
     if accepted {
         assert_strict(text);
-    } else if serde_json::from_str::<serde_json::Value>(text).is_ok() {
+    } else if let Ok(value) = serde_json::from_str::<serde_json::Value>(text) {
         let (depth, finite) = depth_and_finite(text);
-        assert!(depth > DEPTH_MAX || !finite, "refused for no reason: {text}");
+        assert!(
+            depth > DEPTH_MAX || !finite || has_kept_key(&value),
+            "refused for no reason: {text}"
+        );
     }
     // Both readers take it as a value, or neither does. What is no JSON at all may close the braces around it.
     if serde_json::from_str::<&RawValue>(text).is_ok() {

@@ -2,8 +2,8 @@
 
 use crate::cuts;
 use signal_fish_core::http::{
-    ClientIpHeader, Conversation, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes, Site, Standing, Target,
-    TokenBinding, TrustedProxies, Upgrade,
+    Access, After, ClientIpHeader, Conversation, DeskAnswer, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes,
+    Site, Standing, Target, TokenBinding, TrustedProxies, Upgrade,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -32,6 +32,8 @@ fn site() -> Site<u8> {
             ("/v2/ws", Target::WebSocket(2)),
             ("/healthz", Target::Health),
             ("/readyz", Target::Ready),
+            ("/metrics", Target::Desk(Access::Public)),
+            ("/admin/*", Target::Desk(Access::Private)),
         ]),
         origins: Origins::parse("https://a.example"),
         trusted_proxies: TrustedProxies::new(
@@ -67,7 +69,18 @@ fn talk(site: &Site<u8>, standing: Standing, pieces: &[&[u8]]) -> Talk {
                 let next = match read {
                     Read::Partial => break,
                     Read::Introduced(_) => unreachable!("only a conversation behind a proxy is introduced"),
-                    Read::Complete => conversation.respond(site, PEER, standing, &mut out),
+                    Read::AtDesk => unreachable!("the desk has answered"),
+                    Read::Complete => match conversation.respond(site, PEER, standing, &mut out) {
+                        Next::Desk(inquiry) => {
+                            assert!(out.is_empty() && inquiry.client == client);
+                            assert_eq!((conversation.read(), conversation.room()), (Read::AtDesk, 0));
+                            match conversation.answer(&DeskAnswer::unavailable(), false, &mut out) {
+                                After::KeepAlive => Next::KeepAlive,
+                                After::Close | After::Stream => Next::Close,
+                            }
+                        }
+                        next => next,
+                    },
                     Read::Refused(refusal) => {
                         talk.refusal = Some(refusal);
                         conversation.refuse(refusal, &mut out);
@@ -117,7 +130,11 @@ fn check_answer(answer: &[u8], closes: bool) {
 pub fn http_head(data: &[u8]) {
     let site = site();
     let standings = [(false, true), (true, true), (false, false)];
-    let standings = standings.map(|(draining, ticket)| Standing { draining, ticket });
+    let standings = standings.map(|(draining, ticket)| Standing {
+        draining,
+        ticket,
+        certificate: None,
+    });
     // How a server stands changes no cut, so that one of the three is enough for these.
     let drawn = cuts::random(data).up_to(standings.len() - 1);
     for (index, standing) in standings.into_iter().enumerate() {

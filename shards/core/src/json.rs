@@ -1,6 +1,6 @@
 //! What a JSON text that others will read must keep to, so that it cannot break their parsers (D2): nesting at most
-//! [`DEPTH_MAX`] deep, no lone surrogate escape in a string or a key, and no number beyond the largest double. The grammar
-//! of JSON allows all three, and raw values with it.
+//! [`DEPTH_MAX`] deep, no lone surrogate escape in a string or a key, no number beyond the largest double, and no key that
+//! begins with [`KEPT_PREFIX`]. The grammar of JSON allows all four, and raw values with it.
 
 /// Deepest nesting of objects and arrays that a relayed value may have; deeper ones could break the parsers of others (D2).
 pub const DEPTH_MAX: usize = 120;
@@ -8,6 +8,10 @@ pub const DEPTH_MAX: usize = 120;
 /// The text is no valid message of a client (protocol 2.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invalid;
+
+/// How keys begin that `serde_json`, which most Rust clients use, keeps for itself: with some of its features it takes an
+/// object whose first key is one of them for no object, and the message that holds it for invalid.
+pub const KEPT_PREFIX: &str = "$serde_json::private::";
 
 /// Checks that `json` is JSON which keeps to the rules above.
 ///
@@ -157,11 +161,22 @@ impl<'a> Scanner<'a> {
     }
 
     /// A member's name, its colon, and the space around them.
+    #[inline(always)]
     fn key(&mut self) -> Option<()> {
+        if matches!(self.bytes.get(self.at + 1), Some(b'$' | b'\\')) && self.is_at_kept_key() {
+            return None;
+        }
         self.string()?;
         self.tokens(&[b":"])?;
         self.space();
         Some(())
+    }
+
+    /// Whether the key here, which begins with a quote, begins with [`KEPT_PREFIX`] once its escapes are read.
+    #[cold]
+    #[inline(never)]
+    fn is_at_kept_key(&self) -> bool {
+        self.bytes.get(self.at + 1..).is_some_and(is_kept)
     }
 
     /// A string with its quotes.
@@ -281,6 +296,26 @@ fn special_bytes(word: u64) -> u64 {
     (control | quote | backslash) & HIGH
 }
 
+/// Whether a text with escapes begins with [`KEPT_PREFIX`]. No short escape stands for a character of that.
+fn is_kept(mut text: &[u8]) -> bool {
+    KEPT_PREFIX.bytes().all(|expected| {
+        let escape = text.strip_prefix(br"\u").and_then(|rest| rest.split_at_checked(4));
+        let (found, rest) = match (escape, text) {
+            (Some((digits, rest)), _) => {
+                let digits = std::str::from_utf8(digits).unwrap_or_default();
+                (
+                    u8::from_str_radix(digits.strip_prefix("00").unwrap_or_default(), 16).ok(),
+                    rest,
+                )
+            }
+            (None, [first, rest @ ..]) => (Some(*first), rest),
+            (None, []) => return false,
+        };
+        text = rest;
+        found == Some(expected)
+    })
+}
+
 /// A number of so many bytes is below 1e200, and an exponent of two digits leaves it below 1e299.
 const LENGTH_SAFE: usize = 200;
 
@@ -377,6 +412,46 @@ mod tests {
             format!(r#"{{"}}\"}}":{deep}}}"#),
         ] {
             assert_eq!(check(&text), Err(Invalid), "{}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn keys_that_a_parser_keeps_for_itself_are_refused_however_they_are_written() {
+        for key in [
+            "$serde_json::private::RawValue",
+            "$serde_json::private::Number",
+            "$serde_json::private::",
+            r"\u0024serde_json::private::RawValue",
+            r"$serde\u005fjson:\u003a\u0070rivate::Number",
+            r"\u0024\u0073\u0065\u0072\u0064\u0065\u005F\u006a\u0073\u006f\u006e::private\u003A\u003a",
+        ] {
+            for text in [
+                format!(r#"{{"{key}":1}}"#),
+                format!(r#"{{ "{key}" : {{}} }}"#),
+                format!(r#"{{"a":1,"{key}":1}}"#),
+                format!(r#"[[{{"a":{{"{key}":"x"}}}}]]"#),
+            ] {
+                assert_eq!(check(&text), Err(Invalid), "{text}");
+            }
+            // As a value it is a string like any other.
+            assert_eq!(check(&format!(r#"{{"a":"{key}"}}"#)), Ok(()), "{key}");
+        }
+        for key in [
+            "$type",
+            "$",
+            "",
+            "$serde_json::private:",
+            "$serde_json::public::",
+            " $serde_json::private::",
+            r"\$serde_json::private::",
+            r"\u0124serde_json::private::RawValue",
+            r"\u0024serde",
+            r"\n",
+            r"\u00e9",
+        ] {
+            let text = format!(r#"{{"{key}":1}}"#);
+            let is_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            assert_eq!(check(&text).is_ok(), is_json, "{key}");
         }
     }
 

@@ -105,6 +105,7 @@ fn what_is_no_connection_info_is_refused() {
         r#"{"type":"custom","data":[1e400]}"#,
         r#"{"type":"custom","data":{"a":"\ud800"}}"#,
         r#"{"type":"custom","data":{"\udc00":1}}"#,
+        r#"{"type":"custom","data":{"$serde_json::private::RawValue":1}}"#,
         r#"{"type":"custom","data":1,"x":"\ud800"}"#,
         r#"{"type":"direct","host":"h","port":1,"x":[1e400]}"#,
     ] {

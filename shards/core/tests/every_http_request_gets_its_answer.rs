@@ -6,7 +6,7 @@ use http_stream::{
     DRAINING, PROXY, SPOKEN, UPGRADE, WELL, WITHOUT_TICKET, answer, answer_when, ip, request, site, sole, talk,
     talk_in_pieces, upgrade,
 };
-use signal_fish_core::http::{Conversation, Read, query_parameter};
+use signal_fish_core::http::{After, Body, Conversation, DeskAnswer, Next, Read, query_parameter};
 
 #[test]
 fn health_is_ok() {
@@ -39,7 +39,7 @@ fn unknown_path_is_404_and_names_the_known_ones() {
         assert_eq!(answer.header("content-type"), Some("application/json"));
         assert_eq!(
             answer.body,
-            r#"{"error":"not found","paths":["/v2/ws","/v2/health","/healthz","/readyz","/page"]}"#
+            r#"{"error":"not found","paths":["/v2/ws","/v2/health","/healthz","/readyz","/metrics","/alive","/admin/*","/page"]}"#
         );
     }
 }
@@ -297,4 +297,109 @@ fn the_client_behind_a_proxy_is_known_when_the_head_is_complete() {
     assert_eq!(conversation.client(&site, ip("192.0.2.1")), ip("192.0.2.1"));
     let talk = talk_in_pieces(&site, PROXY, WELL, [bytes.as_bytes()]);
     assert_eq!(upgrade(talk).0.client, ip("1.2.3.4"));
+}
+
+// ----- the desk
+
+#[test]
+fn the_desk_is_told_what_was_asked_and_by_whom() {
+    let line = "GET /metrics?a=b";
+    let answer = answer(request(line, "Authorization: Bearer x\r\n"));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("text/plain"))
+    );
+    assert_eq!(answer.body, r#"GET /metrics Some("a=b") Some("Bearer x") 192.0.2.1"#);
+    assert_eq!(answer.header("x-desk"), Some("1"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let by_proxy = talk_in_pieces(
+        &site("*"),
+        PROXY,
+        WELL,
+        [request("GET /metrics", "X-Forwarded-For: 198.51.100.7\r\n").as_bytes()],
+    );
+    assert!(sole(by_proxy).body.ends_with("198.51.100.7"));
+}
+
+#[test]
+fn a_repeated_authorization_is_none() {
+    let twice = "Authorization: Bearer x\r\nAuthorization: Bearer x\r\n";
+    assert!(answer(request("GET /metrics", twice)).body.contains("None 192"));
+    let no_text = b"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: \xff\r\n\r\n";
+    assert!(answer(no_text).body.contains("None 192"));
+}
+
+#[test]
+fn what_is_public_takes_get_and_head_and_what_is_private_leaves_it_to_the_desk() {
+    assert_eq!(answer(request("DELETE /metrics", "")).status, 405);
+    assert_eq!(answer(request("HEAD /metrics", "")).body, "");
+    let preflight = "Origin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\n";
+    assert_eq!(answer(request("OPTIONS /metrics", preflight)).body, "");
+    for (line, headers) in [
+        ("DELETE /admin/rooms/1", ""),
+        ("PATCH /admin/x", ""),
+        ("OPTIONS /admin/x", preflight),
+        ("GET /admin/x", "Origin: https://a.example\r\n"),
+    ] {
+        let answer = answer(request(line, headers));
+        assert!(answer.body.starts_with(line), "{}", answer.body);
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{line}");
+    }
+}
+
+#[test]
+fn the_desk_takes_no_bodies() {
+    for headers in ["Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n"] {
+        for line in ["GET /metrics", "PUT /admin/x"] {
+            let answer = answer([request(line, headers).as_bytes(), b"x"].concat());
+            assert_eq!(
+                (answer.status, answer.body.as_str(), answer.closes()),
+                (400, "Requests for this path have no body.", true),
+                "{line}"
+            );
+        }
+    }
+    assert_eq!(answer(request("PUT /admin/x", "Content-Length: 0\r\n")).status, 200);
+}
+
+#[test]
+fn the_desk_is_not_asked_by_who_gets_no_ticket_or_comes_too_late() {
+    for (standing, line, status) in [
+        (DRAINING, "GET /metrics", 503),
+        (DRAINING, "GET /admin/x", 503),
+        (DRAINING, "GET /alive", 200),
+        (WITHOUT_TICKET, "GET /metrics", 429),
+        (WITHOUT_TICKET, "GET /admin/x", 429),
+    ] {
+        let answer = answer_when(standing, request(line, ""));
+        assert_eq!((answer.status, answer.header("x-desk")), (status, None), "{line}");
+    }
+}
+
+#[test]
+fn a_stream_has_no_length_and_ends_with_its_connection() {
+    let stream = DeskAnswer {
+        status: "200 OK",
+        content_type: "text/event-stream",
+        headers: "",
+        body: Body::Stream,
+    };
+    for (method, after) in [("GET", After::Stream), ("HEAD", After::KeepAlive)] {
+        let mut conversation = Conversation::default();
+        conversation.push(request(&format!("{method} /metrics"), "").as_bytes());
+        assert_eq!(conversation.read(), Read::Complete);
+        let mut out = Vec::new();
+        let next = conversation.respond(&site("*"), ip("192.0.2.1"), WELL, &mut out);
+        assert!(matches!(next, Next::Desk(_)) && out.is_empty());
+        assert_eq!(conversation.answer(&stream, false, &mut out), after);
+        let text = String::from_utf8_lossy(&out);
+        assert!(!text.contains("content-length"), "{text}");
+        assert_eq!(text.contains("connection: close"), method == "GET", "{text}");
+        assert_eq!(
+            conversation.answer(&stream, false, &mut out),
+            After::KeepAlive,
+            "nobody asks"
+        );
+    }
 }

@@ -150,6 +150,9 @@ fn what_json_cannot_express_is_refused() {
         // A map as a key inside a key.
         b"\x81\x81\x80\x01\x01",
         b"\x81\x91\x81\x90\x01\x01",
+        // A key that a parser keeps for itself.
+        b"\x81\xbe$serde_json::private::RawValue\x01",
+        b"\x91\x82\x01\x01\xbc$serde_json::private::Number\xa11",
     ] {
         assert_eq!(json(payload), None, "{payload:02x?}");
     }

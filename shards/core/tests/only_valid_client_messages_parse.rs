@@ -337,6 +337,8 @@ fn what_a_strict_parser_cannot_read_is_refused() {
         r#""\ud83d\ude00\ude00""#,
         r#"{"\ud800":1}"#,
         r#"{"a":[{"\udc00\ud800":1}]}"#,
+        r#"{"$serde_json::private::RawValue":1}"#,
+        r#"[{"a":1,"\u0024serde_json::private::Number":"1"}]"#,
         "1e309",
         "1e400",
         "-1e400",

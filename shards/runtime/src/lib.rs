@@ -10,6 +10,7 @@
 mod bell;
 mod clock;
 mod control;
+mod desk;
 mod fault;
 mod listen;
 mod mailbox;
@@ -19,7 +20,8 @@ mod thread;
 mod warnings;
 
 pub use control::{AtControl, ToControl, control_channel};
+pub use desk::{DeskReceiver, DeskSender, desk_channel};
 pub use fault::Fault;
-pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, listen, listen_again};
+pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, bind, listen, listen_again};
 pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
 pub use thread::{ShardThread, Surroundings};

@@ -1,8 +1,9 @@
 //! The listeners of the shards.
 
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 /// Connections that may wait in a listener's queue; the kernel cuts it to `net.core.somaxconn`.
 pub const BACKLOG: i32 = 4096;
@@ -15,7 +16,27 @@ pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes behind which the kernel takes no more for a client that has not even been sent them.
 const NOT_SENT_BYTES: u32 = 64 * 1024;
 
-/// Binds `address` and listens. Fails if another socket listens there, whoever owns it; port 0 takes a free port.
+/// Binds `address`, for nobody else. `[::]` takes IPv4 as well, and is `0.0.0.0` on a machine without IPv6.
+///
+/// # Errors
+/// What the system says: address in use, not available, no permission.
+pub fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let bound = new_listener(address).and_then(|socket| socket.bind(&address.into()).map(|()| socket));
+    match bound {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_family(&error) => {
+            bind((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        bound => bound,
+    }
+}
+
+/// Whether the machine has no IPv6: not built into the kernel, or switched off.
+fn lacks_family(error: &io::Error) -> bool {
+    let error = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(error, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
+/// [Binds](bind) `address` and listens. Fails if another socket listens there, whoever owns it; port 0 takes a free port.
 ///
 /// The port is bound without `SO_REUSEPORT`, which would share it silently; the option is set afterwards, so that the
 /// other shards can [`listen_again`].
@@ -23,8 +44,7 @@ const NOT_SENT_BYTES: u32 = 64 * 1024;
 /// # Errors
 /// What the system says: address in use, not available, no permission.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = new_listener(address)?;
-    socket.bind(&SockAddr::from(address))?;
+    let socket = bind(address)?;
     socket.set_reuse_port(true)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -46,6 +66,10 @@ fn new_listener(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // The system's own default may be either.
+        socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
     // Accepted sockets inherit these.
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
@@ -57,7 +81,6 @@ fn new_listener(address: SocketAddr) -> io::Result<Socket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     #[test]
     fn a_taken_port_is_not_shared() {
@@ -86,6 +109,21 @@ mod tests {
             taken += bytes;
         }
         assert!(taken > 0 && taken <= 2 * SEND_BUFFER_BYTES, "{taken}");
+    }
+
+    /// A machine without IPv6 has one family, which serves as well.
+    #[test]
+    fn an_unspecified_address_serves_both_families() {
+        let listener = listen((Ipv6Addr::UNSPECIFIED, 0).into()).unwrap();
+        let bound = listener.local_addr().unwrap();
+        let another = listen_again(bound).unwrap();
+        assert_eq!(another.local_addr().unwrap(), bound);
+        std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, bound.port())).unwrap();
+        if bound.is_ipv6() {
+            std::net::TcpStream::connect((Ipv6Addr::LOCALHOST, bound.port())).unwrap();
+            let taken = listen((Ipv4Addr::UNSPECIFIED, bound.port()).into());
+            assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        }
     }
 
     #[test]

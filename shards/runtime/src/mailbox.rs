@@ -74,6 +74,12 @@ impl Mailbox {
         self.sender.send(mail).map_err(|error| error.into_inner())
     }
 
+    /// Mail that the shard has not taken.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.sender.len()
+    }
+
     /// Wakes the shard if it sleeps.
     pub fn ring(&self) {
         if self.bell.ring() {

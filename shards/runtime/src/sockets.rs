@@ -236,7 +236,8 @@ fn accept(listener: &TcpListener) -> Accepted<OwnedFd> {
                 // The listener is one for IP, so every peer has an address.
                 if let Some(ip) = peer
                     .and_then(|peer| SocketAddr::try_from(peer).ok())
-                    .map(|peer| peer.ip())
+                    // A listener for both families shows IPv4 as part of IPv6.
+                    .map(|peer| peer.ip().to_canonical())
                 {
                     return Accepted::Connection(socket, ip);
                 }

@@ -2,7 +2,8 @@
 
 use crate::clock::Clock;
 use crate::control::ToControl;
-use crate::fault::Fault;
+use crate::desk::DeskSender;
+use crate::fault::{Fault, Stall};
 use crate::mailbox::{Inbox, Mailbox};
 use crate::post::ShardPost;
 use crate::sockets::TcpSockets;
@@ -33,6 +34,8 @@ pub struct Surroundings<M> {
     pub mailboxes: Arc<[Mailbox]>,
     /// To the control plane.
     pub control: ToControl<M>,
+    /// To the desk.
+    pub desk: DeskSender,
     /// Start of the process's monotonic clock, the same for all shards.
     pub start: Instant,
 }
@@ -57,6 +60,7 @@ impl ShardThread {
             inbox,
             mailboxes,
             control,
+            desk,
             start,
         } = surroundings;
         let sockets = TcpSockets::new(listeners, inbox.wake())?;
@@ -64,14 +68,16 @@ impl ShardThread {
             inbox,
             mailboxes,
             control,
+            desk,
             requested: false,
         };
         let clock = Clock::new(start);
+        let stall = Stall::of(plan.index.0);
         LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
             .name("shard")
             .io_memory(IO_MEMORY_BYTES)
             .preempt_timer(PREEMPT_TIMER)
-            .spawn(move || async move { serve(Shard::new(plan, sockets, post), clock, &started) })
+            .spawn(move || async move { serve(Shard::new(plan, sockets, post), clock, &stall, &started) })
             .map(Self)
             .map_err(io::Error::from)
     }
@@ -87,14 +93,22 @@ impl ShardThread {
 
 /// The life of a shard. It never gives the thread back to the executor: a trip through the executor's rings costs more than
 /// the sleep itself, and there is no other task.
-fn serve<M: From<Request>>(mut shard: Shard<TcpSockets, ShardPost<M>>, clock: Clock, started: &Sender<()>) {
+fn serve<M: From<Request>>(
+    mut shard: Shard<TcpSockets, ShardPost<M>>,
+    clock: Clock,
+    stall: &Stall,
+    started: &Sender<()>,
+) {
     let mut warnings = Warnings::default();
     let fault = Fault::of("shard");
     // Nobody waits for it any more if the server is being given up.
     let _ = started.send(());
     loop {
+        stall.hold();
         let now = clock.read();
         let next = shard.turn(now);
+        let ended = clock.monotonic();
+        shard.turn_ended(ended);
         if shard.counters().accepted > 0 {
             fault.strike();
         }
@@ -102,7 +116,7 @@ fn serve<M: From<Request>>(mut shard: Shard<TcpSockets, ShardPost<M>>, clock: Cl
         let timeout = match next {
             Next::Ended => break,
             Next::Now => Duration::ZERO,
-            Next::At(at) => at.saturating_sub(clock.monotonic()),
+            Next::At(at) => at.saturating_sub(ended),
         };
         if timeout.is_zero() || !shard.post().inbox.lie_down() {
             shard.sockets().wait(Duration::ZERO);

@@ -1,7 +1,7 @@
 //! What simulated servers are built from: the documented defaults.
 
 use signal_fish_core::admission::Limits;
-use signal_fish_core::http::{Origins, Routes, Site, Sites, Target, TrustedProxies};
+use signal_fish_core::http::{Access, Origins, Routes, Site, Sites, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::shard::Options;
@@ -68,6 +68,8 @@ pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
             ("/v2/health", Target::Health),
             ("/healthz", Target::Health),
             ("/readyz", Target::Ready),
+            ("/metrics", Target::Desk(Access::Public)),
+            ("/admin/*", Target::Desk(Access::Private)),
         ]),
         origins: Origins::Any,
         trusted_proxies,

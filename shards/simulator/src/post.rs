@@ -3,7 +3,7 @@
 use crate::random::Sequence;
 use crate::sockets::Socket;
 use signal_fish_core::ShardIndex;
-use signal_fish_core::shard::{Mail, Post, Request};
+use signal_fish_core::shard::{Mail, Post, Request, ToDesk};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -59,6 +59,10 @@ pub struct Mailroom {
     pub holds_moves: bool,
     /// Connections that a mailbox takes from other shards.
     pub moves_max: usize,
+    /// The desk takes nothing.
+    pub desk_is_closed: bool,
+    /// What arrived at the desk.
+    pub at_desk: VecDeque<ToDesk>,
     progress: u64,
 }
 
@@ -78,6 +82,8 @@ impl Mailroom {
             delay_max: Duration::ZERO,
             holds_moves: false,
             moves_max: usize::MAX,
+            desk_is_closed: false,
+            at_desk: VecDeque::new(),
             progress: 0,
         }
     }
@@ -207,5 +213,15 @@ impl Post<Socket> for SimulatedPost {
         let due = room.due();
         room.requests[usize::from(self.shard.0)].push(due, request);
         room.progress += 1;
+    }
+
+    fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk> {
+        let mut room = self.room.borrow_mut();
+        if room.desk_is_closed {
+            return Err(message);
+        }
+        room.progress += 1;
+        room.at_desk.push_back(message);
+        Ok(())
     }
 }

@@ -140,6 +140,7 @@ impl Shards {
         }
         sockets.tell(slot, false);
         shard.turn(self.now);
+        shard.turn_ended(self.now.monotonic);
         shard.sockets().sends - before
     }
 
@@ -165,7 +166,10 @@ impl Shards {
 
     /// A turn of a shard with nothing to do. Returns when it wants the next one.
     pub fn turn(&mut self, shard: u16) -> Next {
-        self.shards[usize::from(shard)].turn(self.now)
+        let shard = &mut self.shards[usize::from(shard)];
+        let next = shard.turn(self.now);
+        shard.turn_ended(self.now.monotonic);
+        next
     }
 
     /// Calls of a shard to its sockets.
@@ -241,7 +245,9 @@ impl Shards {
             let mut deadline = None;
             let mut busy = false;
             for shard in &mut self.shards {
-                match shard.turn(self.now) {
+                let next = shard.turn(self.now);
+                shard.turn_ended(self.now.monotonic);
+                match next {
                     Next::Now => busy = true,
                     Next::At(at) if at <= self.now.monotonic => busy = true,
                     Next::At(at) => deadline = Some(deadline.map_or(at, |earliest: Duration| earliest.min(at))),
@@ -261,9 +267,19 @@ impl Shards {
         let mut busy = false;
         while let Some(request) = letters.requests.pop_front() {
             match request {
-                Request::Ask { shard, slot, ask } => {
+                Request::Ask {
+                    shard,
+                    slot,
+                    ask,
+                    connections,
+                } => {
+                    self.admission.hear(shard, connections);
                     let verdict = self.admission.decide(self.now.monotonic, ask);
-                    letters.boxes[usize::from(shard.0)].push_back(Mail::Verdict { slot, verdict });
+                    letters.boxes[usize::from(shard.0)].push_back(Mail::Verdict {
+                        slot,
+                        verdict,
+                        crowded: self.admission.crowded(),
+                    });
                     busy = true;
                 }
                 Request::Notice(notice) => self.admission.give_back(notice),

@@ -1,6 +1,6 @@
 //! Sockets and a post that cost next to nothing: input is there before it is asked for, output is counted and dropped.
 
-use signal_fish_core::shard::{Mail, Post, Request};
+use signal_fish_core::shard::{Mail, Post, Request, ToDesk};
 use signal_fish_core::transport::{Accepted, Event, Ready, Received, Sent, Sockets};
 use signal_fish_core::{ListenerIndex, ShardIndex, Slot};
 use std::cell::RefCell;
@@ -190,5 +190,9 @@ impl Post<SinkSocket> for SinkPost {
 
     fn request(&mut self, request: Request) {
         self.letters.borrow_mut().requests.push_back(request);
+    }
+
+    fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk> {
+        Err(message)
     }
 }

@@ -152,8 +152,12 @@ impl World {
                 report: None,
             }
         };
+        let mut admission = Admission::new(design.limits, hashing);
+        for shard in 0..shards {
+            admission.hear(ShardIndex(shard), 0);
+        }
         Self {
-            admission: Admission::new(design.limits, hashing),
+            admission,
             clients: Vec::new(),
             now: Duration::from_secs(1),
             hold_verdicts: false,

@@ -368,6 +368,57 @@ fn an_event_larger_than_the_buffer_is_left_out_and_the_others_stay() {
     assert_eq!(values.last_chunk(), Some(&[&json!("before"), &json!("after")]));
 }
 
+/// Rooms full of events do not take the replay of a room with few, and what is replayed has no gap (D37).
+#[test]
+fn all_replays_together_are_bounded_and_the_largest_give_way() {
+    let most = 100_000;
+    let mut world = World::with(Settings {
+        event_buffer_total_bytes: most,
+        ..Settings::default()
+    });
+    let quiet = world.room(&["a", "b"], 8);
+    world.drop_client(quiet[0]);
+    world.send(quiet[1], say(json!("worth keeping")));
+    let mut last = (0, 0);
+    for number in 0..20 {
+        let [stays, goes] = [world.connect(), world.connect()];
+        let code = format!("FULL{number:02}");
+        world.join(stays, &code, "a", 8);
+        world.join(goes, &code, "b", 8);
+        world.drop_client(goes);
+        for event in 0..20 {
+            world.send(stays, say(json!([event, "x".repeat(1_000)])));
+            assert!(world.signal_fish(0).gauges().replay_bytes <= most);
+        }
+        last = (stays, goes);
+    }
+    assert!(world.signal_fish(0).counters().events_given_up > 300);
+    let missed = |world: &mut World, who: Id| {
+        let new = world.connect();
+        world.reconnect(new, who);
+        let back = world.take_one(new);
+        let missed = back["data"]["missed_events"].as_array().unwrap().clone();
+        missed
+            .iter()
+            .map(|event| event["data"]["data"].clone())
+            .collect::<Vec<_>>()
+    };
+    let values = missed(&mut world, quiet[0]);
+    assert_eq!(values.last(), Some(&json!("worth keeping")));
+    // The newest ones, without a gap.
+    let (_, goes) = last;
+    let numbers: Vec<_> = missed(&mut world, goes)
+        .iter()
+        .filter_map(|value| value[0].as_u64())
+        .collect();
+    let expected: Vec<_> = (20 - numbers.len() as u64..20).collect();
+    assert!(!numbers.is_empty() && numbers.len() < 20, "{numbers:?}");
+    assert_eq!(numbers, expected);
+    // Nothing is left when nobody can return any more.
+    world.advance(Duration::from_secs(700));
+    assert_eq!(world.signal_fish(0).gauges().replay_bytes, 0);
+}
+
 #[test]
 fn what_was_missed_comes_as_json_and_only_from_the_drop_on() {
     let mut world = World::simple();

@@ -58,6 +58,20 @@ fn signal(world: &mut World, from: Id, to: &str, data: Value) {
     world.send(from, json!({"Signal": {"receiver": to, "data": data}}));
 }
 
+/// Its URL says where it belongs, so it goes there however many are there already (D44).
+#[test]
+fn a_room_holds_together_on_a_crowded_shard() {
+    let settings = Settings {
+        topology: Topology::ClientServer,
+        peers_per_room_max: 200,
+        ..Settings::default()
+    };
+    let mut world = world(4, 3, settings);
+    let ids: Vec<_> = (0..150).map(|_| enter(&mut world, "/crowd")).collect();
+    let shards: BTreeSet<_> = ids.iter().map(|id| world.shard_of(*id)).collect();
+    assert_eq!(shards.len(), 1, "{shards:?}");
+}
+
 fn both(test: impl Fn(u16)) {
     test(1);
     test(4);

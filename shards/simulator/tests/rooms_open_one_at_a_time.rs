@@ -172,6 +172,33 @@ fn the_url_may_route_a_session_before_its_first_message() {
     assert!(world.is_connected(id));
 }
 
+/// Connections that nobody answered for have asked, so the counts are fresh whoever sends them (D44).
+#[test]
+fn urls_cannot_gather_everybody_on_one_shard() {
+    let settings = signal_fish_core::protocol::signal_fish::Settings::default();
+    let mut world = World::new(4, 5, settings, open_limits());
+    let first = world.connect();
+    world.join(first, "ROOM42", "Ann", 8);
+    let owner = world.shard_of(first);
+    let ids: Vec<_> = (0..1_000)
+        .map(|_| world.connect_from([127, 0, 0, 1].into(), Some(("pong", "room42"))))
+        .collect();
+    let mut on = [0_usize; 4];
+    for id in &ids {
+        on[usize::from(world.shard_of(*id).expect("it is connected"))] += 1;
+    }
+    let gathered = on[usize::from(owner.expect("the room has an owner"))];
+    // Twice the mean, and what came between two questions of that shard.
+    assert!((400..=510).contains(&gathered), "{on:?}");
+    // Who was not let through there still gets into the room, as everybody who joins.
+    let elsewhere = ids.iter().copied().find(|id| world.shard_of(*id) != owner);
+    let elsewhere = elsewhere.expect("most are elsewhere");
+    world.join(elsewhere, "ROOM42", "Bob", 8);
+    assert_eq!(world.shard_of(elsewhere), owner);
+    let ignored: u64 = (0..4).map(|shard| world.report(shard).counters.hints_ignored).sum();
+    assert!(ignored > 200, "{ignored}");
+}
+
 #[test]
 fn drain_closes_everybody_and_gives_everything_back() {
     let mut world = World::simple();

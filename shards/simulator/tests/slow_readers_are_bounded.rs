@@ -131,6 +131,34 @@ fn one_message_of_any_size_waits_for_who_had_read_everything() {
     assert_eq!(world.take(b).len(), 2);
 }
 
+/// As JSON it is eight times as long, and over the bound only by that.
+#[test]
+fn a_packed_message_that_grows_waits_too() {
+    let (mut world, [a, b]) = room();
+    world.send(
+        a,
+        json!({"type": "Authenticate", "data": {"app_id": "x", "game_data_format": "message_pack"}}),
+    );
+    world.skip();
+    // An array with a map in it whose key is a map of 5,000 pairs of `false`.
+    let mut payload = b"\x91\x81\xde\x13\x88".to_vec();
+    payload.extend(std::iter::repeat_n(0xc2, 10_000));
+    payload.push(1);
+    world.send_binary(a, &payload);
+    assert_eq!(world.report(0).counters.closed_slow, 0);
+    read_again(&mut world, b);
+    let got = world.take_all(b);
+    let [Got::Text(text)] = &got[..] else {
+        panic!("{}", got.len())
+    };
+    assert!(
+        text.len() > 7 * payload.len() && text.len() > OUTBOUND_BYTES_MAX,
+        "{}",
+        text.len()
+    );
+    assert!(world.is_connected(b));
+}
+
 #[test]
 fn the_others_of_the_room_are_told_and_hear_everything() {
     let mut design = Design::new(1, 3);

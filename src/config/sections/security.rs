@@ -33,6 +33,10 @@ section! {
             .secret()
             .reloads();
 
+        /// Whether metrics need `Authorization: Bearer` with `security.metrics_auth_token` or `app_id:app_secret` of an app.
+        pub require_metrics_auth: bool = key("security.require_metrics_auth", Bool, false)
+            .weigh("Off shows everybody how many play, and how busy the server is.");
+
         /// Token for metrics.
         pub metrics_auth_token: Secret<Option<String>> =
             key("security.metrics_auth_token", OptionalText(check::NOT_EMPTY), Value::Null)
@@ -82,12 +86,6 @@ section! {
     }
     sections {
         pub transport: Transport;
-    }
-    no_field {
-        /// Whether metrics need `Authorization: Bearer` with the token above or `app_id:app_secret` of an app.
-        key("security.require_metrics_auth", Bool, false)
-            .weigh("This server has no metrics to protect yet.")
-            .standing(Standing::NotBuilt);
     }
 }
 

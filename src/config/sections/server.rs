@@ -86,6 +86,14 @@ section! {
                  `websocket.max_outbound_bytes`.",
             );
 
+        /// Bytes of memory that the replays of all rooms may take together, in equal shares for the shards. 0: an eighth of
+        /// the memory that the process may use.
+        pub event_buffer_total_bytes: usize =
+            key("server.event_buffer_total_bytes", Integer(0, 1024 * 1024 * MIB), 0).unit("bytes").weigh(
+                "Over it the largest replays lose their oldest messages. A player who returns to such a room misses more than \
+                 it is replayed.",
+            );
+
         /// Time for saying goodbye to every client at SIGTERM or SIGINT before the process ends.
         pub drain_timeout_secs: u64 = key("server.drain_timeout_secs", Integer(1, 300), 5)
             .unit("seconds")

@@ -49,8 +49,8 @@ section! {
                 "Bounds the memory that slow clients take: this much each at worst. One message always fits, whatever its size.",
             );
 
-        /// Bytes that may wait for all clients together, in equal shares for the shards. 0: a quarter of the memory that the
-        /// process may use.
+        /// Bytes of memory for what waits for all clients together, in equal shares for the shards. 0: a quarter of the memory
+        /// that the process may use.
         pub max_outbound_total_bytes: usize = key("websocket.max_outbound_total_bytes", Integer(0, 1024 * 1024 * MIB), 0)
             .unit("bytes")
             .weigh("Over it the clients with the most waiting bytes are disconnected (1013) if they take none.");

@@ -81,7 +81,7 @@ pub enum Refusal {
     },
     /// `rate_limit.max_room_creations`.
     ///
-    /// Also the answer when the whole server has [`ROOMS_MAX`](super::ROOMS_MAX) rooms.
+    /// Also the answer when the whole server has [`Limits::rooms_max`](super::Limits::rooms_max) rooms.
     CreationRate {
         /// Whole seconds until the window ends, rounded down.
         retry_after_secs: u64,
@@ -127,6 +127,18 @@ pub enum Notice {
     ConnectionEnded(Ticket),
     /// A room ended, or was not opened after all.
     RoomEnded(Permit),
+}
+
+impl Verdict {
+    /// What has to be given back if nobody takes this verdict.
+    #[must_use]
+    pub fn give_back(self) -> Option<Notice> {
+        match self {
+            Self::Connected(ticket) => Some(Notice::ConnectionEnded(ticket)),
+            Self::RoomOpened(permit) => Some(Notice::RoomEnded(permit)),
+            Self::Admitted | Self::Refused(_) => None,
+        }
+    }
 }
 
 impl Ticket {

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// Most rooms of the whole server, over all apps and games, however many connections it has; it bounds the map of games. One
+/// over [`Limits::rooms_max`] is refused with [`Refusal::CreationRate`](super::Refusal::CreationRate) and the length of a whole window.
+pub const ROOMS_MAX: usize = 1 << 20;
+
 /// What an operator allows. 0 means none are allowed (D40).
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -21,6 +25,18 @@ pub struct Limits {
     pub time_window: Duration,
     /// Limits of each app, by [`AppIndex`](super::AppIndex).
     pub apps: Vec<AppLimits>,
+}
+
+impl Limits {
+    /// Rooms of the whole server, over all apps and games: four for each connection and 1,024 besides, at most
+    /// [`ROOMS_MAX`]. Rooms outlive their players for a while.
+    #[must_use]
+    pub fn rooms_max(&self) -> usize {
+        self.connections_max
+            .saturating_mul(4)
+            .saturating_add(1024)
+            .min(ROOMS_MAX)
+    }
 }
 
 /// Limits of one app; `None` means no limit.

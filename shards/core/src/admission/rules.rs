@@ -3,22 +3,21 @@
 use super::attempts::{Attempts, Kind, WINDOWS_MAX};
 use super::authentications::Authentications;
 use super::client_address::normalise;
+use super::crowding::Crowding;
 use super::handshakes::Handshakes;
 use super::{AppIndex, AppLimits, Ask, Limits, Notice, Permit, Refusal, Ticket, Totals, Verdict};
+use crate::slot::ShardIndex;
 use ahash::RandomState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// Most rooms of the whole server, over all apps and games; it bounds the map of games. One more is refused with
-/// [`Refusal::CreationRate`] and the length of a whole window.
-pub const ROOMS_MAX: usize = 1 << 20;
 
 /// The counts, and the rules by which they grow.
 ///
-/// Everything here is bounded: connections by [`Limits::connections_max`], rooms and games by [`ROOMS_MAX`], windows by
+/// Everything here is bounded: connections by [`Limits::connections_max`], rooms and games by [`Limits::rooms_max`], windows by
 /// [`WINDOWS_MAX`], the log of authentications by time.
 #[derive(Debug)]
 pub struct Admission {
@@ -30,6 +29,7 @@ pub struct Admission {
     apps: Vec<App>,
     attempts: Attempts,
     handshakes: Handshakes,
+    crowding: Crowding,
     totals: Totals,
 }
 
@@ -62,6 +62,7 @@ impl Admission {
             apps,
             attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing.clone()),
             handshakes: Handshakes::new(limits.handshakes_per_sec_per_ip, hashing),
+            crowding: Crowding::default(),
             totals: Totals::default(),
             limits,
         }
@@ -108,6 +109,18 @@ impl Admission {
                 self.games.remove((app, game));
             }
         }
+    }
+
+    /// A shard has so many connections now, in whatever phase.
+    pub fn hear(&mut self, shard: ShardIndex, connections: usize) {
+        self.crowding.hear(shard, connections);
+    }
+
+    /// Shards that hold more than twice the mean number of connections, in order; they take nobody whose URL names one of
+    /// their rooms (D44).
+    #[must_use]
+    pub fn crowded(&self) -> Arc<[ShardIndex]> {
+        Arc::clone(self.crowding.crowded())
     }
 
     /// Drops the windows that are over, so that memory is bounded by what is live. Asks do so too; this is for the time
@@ -194,7 +207,7 @@ impl Admission {
         if current >= limit {
             return Err(Refusal::RoomsPerGame { current, limit });
         }
-        if self.games.total >= ROOMS_MAX {
+        if self.games.total >= self.limits.rooms_max() {
             return Err(Refusal::CreationRate {
                 retry_after_secs: self.limits.time_window.as_secs(),
             });

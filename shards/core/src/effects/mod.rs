@@ -1,10 +1,12 @@
 //! What protocols want done: messages go into outboxes at once, everything else is queued for the shard, which carries it
 //! out when the call of the protocol has returned, in order.
 
+mod closes;
 mod frame;
 mod largest;
 mod outbox;
 
+pub use closes::Closes;
 pub use frame::Frame;
 pub use outbox::{Bounds, Outboxes};
 
@@ -70,6 +72,8 @@ pub struct Effects {
     pub(crate) outboxes: Outboxes,
     /// The message that is being delivered.
     pub frame: Frame,
+    /// WebSocket connections that ended.
+    pub(crate) closes: Closes,
     queue: Vec<Effect>,
 }
 
@@ -90,6 +94,7 @@ impl Effects {
         Self {
             outboxes: Outboxes::new(bounds),
             frame: Frame::default(),
+            closes: Closes::default(),
             queue: Vec::new(),
         }
     }
@@ -107,6 +112,7 @@ impl Effects {
     /// As [`Cx::close`].
     pub fn close(&mut self, slot: Slot, code: u16, reason: &str) {
         if self.outboxes.shut(slot) {
+            self.closes.count(code);
             self.outboxes
                 .append_with(slot, |out| write_close(Some(code), reason, out));
         }

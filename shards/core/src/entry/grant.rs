@@ -1,6 +1,6 @@
 //! The one place where a verdict becomes a grant or a refusal. What nobody can take goes back.
 
-use crate::admission::{Notice, Permit, Refusal, Ticket, Verdict};
+use crate::admission::{Permit, Refusal, Ticket, Verdict};
 use crate::effects::Effects;
 
 /// Why a verdict did not bring what was asked for.
@@ -47,10 +47,8 @@ pub fn permit(verdict: Verdict, fx: &mut Effects) -> Result<Permit, Denied> {
 
 /// Gives back what a verdict granted to somebody who has gone meanwhile.
 pub fn give_back(verdict: Verdict, fx: &mut Effects) {
-    match verdict {
-        Verdict::Connected(ticket) => fx.notify(Notice::ConnectionEnded(ticket)),
-        Verdict::RoomOpened(permit) => fx.notify(Notice::RoomEnded(permit)),
-        Verdict::Admitted | Verdict::Refused(_) => {}
+    if let Some(notice) = verdict.give_back() {
+        fx.notify(notice);
     }
 }
 

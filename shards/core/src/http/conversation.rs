@@ -1,9 +1,10 @@
 //! One connection while it speaks HTTP: bytes in, answers out, one request after the other (D39).
 
 use super::answer::{self, Answer, Form};
+use super::desk::{Awaited, Body, DeskAnswer, Inquiry};
 use super::head::{self, HEAD_BYTES_MAX, HEADERS_MAX, Head, HeadError};
 use super::proxy_protocol::{self, Beginning};
-use super::routes::{Site, Standing};
+use super::routes::{Served, Site, Standing};
 use super::upgrade::Upgrade;
 use std::mem;
 use std::net::IpAddr;
@@ -29,6 +30,8 @@ pub struct Conversation {
     /// Empty lines that came before the head.
     empty_lines: usize,
     requests: u8,
+    /// What the answer of the desk has to be like that is waited for.
+    awaited: Option<Box<Awaited>>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -40,7 +43,9 @@ enum State {
     /// A head of this length waits for its answer, and is well-formed.
     Complete(usize),
     Refused(Refusal),
-    /// Closed or upgraded: what follows is no request.
+    /// The answer of the desk is waited for.
+    AtDesk,
+    /// Closed, upgraded or a stream: what follows is no request.
     Over,
 }
 
@@ -53,6 +58,8 @@ pub enum Read {
     Introduced(Option<IpAddr>),
     /// A head is complete: [`Conversation::respond`] answers it.
     Complete,
+    /// A request is at the desk: nothing is read before [`Conversation::answer`].
+    AtDesk,
     /// The bytes are no request: [`Conversation::refuse`] says so.
     Refused(Refusal),
 }
@@ -95,6 +102,19 @@ pub enum Next<P> {
     Close,
     /// No more requests follow. The answer was not written: it is in the upgrade.
     Upgrade(Upgrade<P>),
+    /// The desk answers. Nothing was written, and [`Conversation::answer`] goes on.
+    Desk(Box<Inquiry>),
+}
+
+/// What comes after an answer of the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// Another request may follow.
+    KeepAlive,
+    /// The connection ends behind this answer.
+    Close,
+    /// Pieces of a stream follow, and no more requests.
+    Stream,
 }
 
 impl Conversation {
@@ -115,7 +135,7 @@ impl Conversation {
             State::Reading | State::BehindProxy | State::Complete(_) => {
                 HEAD_BYTES_MAX.saturating_sub(self.buffer.len())
             }
-            State::Refused(_) | State::Over => 0,
+            State::Refused(_) | State::AtDesk | State::Over => 0,
         }
     }
 
@@ -159,6 +179,7 @@ impl Conversation {
         match self.state {
             State::Reading | State::BehindProxy | State::Over => Read::Partial,
             State::Complete(_) => Read::Complete,
+            State::AtDesk => Read::AtDesk,
             State::Refused(refusal) => Read::Refused(refusal),
         }
     }
@@ -186,7 +207,13 @@ impl Conversation {
         matches!(self.state, State::Complete(_))
     }
 
-    /// How many requests were answered on this connection.
+    /// Whether the answer of the desk is waited for.
+    #[must_use]
+    pub fn is_at_desk(&self) -> bool {
+        matches!(self.state, State::AtDesk)
+    }
+
+    /// How many requests were answered on this connection, or are at the desk.
     #[must_use]
     pub fn answered(&self) -> u8 {
         self.requests
@@ -226,20 +253,32 @@ impl Conversation {
             }
         };
         let requests = self.requests.saturating_add(1);
+        let closes = !head.keeps_alive() || requests >= REQUESTS_MAX || standing.draining || !standing.ticket;
+        let without_body = head.method == "HEAD";
+        let mut awaited = None;
         let next = match site.serve(&head, peer, standing) {
-            Ok(upgrade) => Next::Upgrade(upgrade),
+            Ok(Served::Upgrade(upgrade)) => Next::Upgrade(upgrade),
             Err(answer) => {
-                let closes = !head.keeps_alive() || requests >= REQUESTS_MAX || standing.draining || !standing.ticket;
                 let form = Form {
-                    headers: &site.origins.headers_for(head.sole("origin")),
-                    without_body: head.method == "HEAD",
+                    headers: &site.headers_for(&head),
+                    without_body,
                     closes,
                 };
                 answer.write(form, out);
                 if closes { Next::Close } else { Next::KeepAlive }
             }
+            Ok(Served::Desk) => {
+                let client = site.trusted_proxies.client_address(peer, &head);
+                awaited = Some(Box::new(Awaited {
+                    headers: site.headers_for(&head),
+                    without_body,
+                    closes,
+                }));
+                Next::Desk(Box::new(Inquiry::new(&head, client)))
+            }
         };
         self.requests = requests;
+        self.awaited = awaited;
         match next {
             Next::Close => self.end(),
             Next::KeepAlive => {
@@ -250,8 +289,33 @@ impl Conversation {
                 self.take(length);
                 self.state = State::Over;
             }
+            Next::Desk(_) => {
+                self.take(length);
+                self.state = State::AtDesk;
+            }
         }
         next
+    }
+
+    /// Passes the answer of the desk on. `closes`: the connection ends behind it whatever the request said. Without a
+    /// request at the desk nothing is answered.
+    pub fn answer(&mut self, answer: &DeskAnswer, closes: bool, out: &mut Vec<u8>) -> After {
+        let Some(mut awaited) = self.awaited.take() else {
+            return After::KeepAlive;
+        };
+        let is_stream = answer.body == Body::Stream && !awaited.without_body;
+        awaited.closes |= closes || is_stream;
+        answer.write(&awaited, out);
+        if is_stream {
+            self.end();
+            After::Stream
+        } else if awaited.closes {
+            self.end();
+            After::Close
+        } else {
+            self.state = State::Reading;
+            After::KeepAlive
+        }
     }
 
     /// Tells the client why the connection ends, and ends it.

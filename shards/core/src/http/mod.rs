@@ -3,14 +3,15 @@
 //! **Nothing here waits.** The caller pushes bytes into a [`Conversation`], asks what they are, and sends the answers.
 //! Deadlines and tickets are the caller's, too: it names them with a [`Refusal`] and a [`Standing`].
 //!
-//! Imports run one way: `head`, `origins` and `proxy_protocol` stand alone; `asset`, `client_address`,
-//! `token_binding` and `upgrade` read heads; `answer` writes what `asset` chose; `routes` decides what a request gets; `conversation` reads bytes and asks
-//! `routes`.
+//! Imports run one way: `head`, `origins` and `proxy_protocol` stand alone; `asset`, `client_address`, `desk`,
+//! `token_binding` and `upgrade` read heads; `answer` writes what `asset` chose; `routes` decides what a request gets;
+//! `conversation` reads bytes and asks `routes`.
 
 mod answer;
 mod asset;
 mod client_address;
 mod conversation;
+mod desk;
 mod head;
 mod origins;
 mod proxy_protocol;
@@ -20,7 +21,8 @@ mod upgrade;
 
 pub use asset::Asset;
 pub use client_address::{ClientIpHeader, TrustedProxies};
-pub use conversation::{Conversation, Next, Read, Refusal};
+pub use conversation::{After, Conversation, Next, Read, Refusal};
+pub use desk::{Access, Body, DeskAnswer, Inquiry};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use origins::Origins;
 pub use routes::{Routes, Site, Sites, Standing, Target};

@@ -3,6 +3,7 @@
 use super::answer::{self, Answer};
 use super::asset::Asset;
 use super::client_address::TrustedProxies;
+use super::desk::Access;
 use super::head::Head;
 use super::origins::Origins;
 use super::token_binding::{Binding, TokenBinding};
@@ -64,13 +65,24 @@ pub enum Target<P> {
     Health,
     /// 200 with this text for as long as the server runs.
     Text(&'static str),
-    /// Whether newcomers are welcome: 503 while the server drains.
+    /// Whether newcomers are welcome, as far as one shard knows: 503 while the server drains.
     Ready,
+    /// What the shard cannot answer by itself: the request goes to the desk, and the connection waits.
+    Desk(Access),
     /// A page, or a part of one.
     Asset(&'static Asset),
 }
 
-/// One table: path → what is there. A path matches as a whole, byte by byte.
+/// What one request gets, if not an answer at once.
+pub(super) enum Served<P> {
+    /// The connection speaks a protocol from now on.
+    Upgrade(Upgrade<P>),
+    /// The answer of the desk.
+    Desk,
+}
+
+/// One table: path → what is there. A path matches as a whole, byte by byte; one that ends with `/*` stands for everything
+/// below it.
 #[derive(Debug, Clone)]
 pub struct Routes<P> {
     table: Vec<(&'static str, Target<P>)>,
@@ -86,6 +98,8 @@ pub struct Standing {
     /// The connection holds its ticket (D43). Without one plain HTTP is answered 429. An upgrade is accepted all the same,
     /// because its protocol tells why it ends (D27).
     pub ticket: bool,
+    /// SHA-256 of the certificate that the client showed in its TLS handshake.
+    pub certificate: Option<[u8; 32]>,
 }
 
 impl<P> Routes<P> {
@@ -110,7 +124,10 @@ impl<P> Routes<P> {
     pub fn find(&self, path: &str) -> Option<&Target<P>> {
         self.table
             .iter()
-            .find(|(known, _)| *known == path)
+            .find(|(known, _)| match known.strip_suffix('*') {
+                Some(above) => path.len() > above.len() && path.starts_with(above),
+                None => *known == path,
+            })
             .map(|(_, target)| target)
     }
 
@@ -127,23 +144,23 @@ impl<P> Routes<P> {
 }
 
 impl<P: Copy + PartialEq> Site<P> {
-    /// What a request gets: an upgrade, or an answer.
-    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Upgrade<P>, Answer> {
+    /// What a request gets: what is served, or an answer.
+    pub(super) fn serve(&self, head: &Head<'_>, peer: IpAddr, standing: Standing) -> Result<Served<P>, Answer> {
         let target = self.target(head);
         if let Ok(Target::WebSocket(protocol)) = target {
             if standing.draining {
                 return Err(answer::draining());
             }
-            match self.handshake(protocol, head, peer) {
+            match self.handshake(protocol, head, peer, standing.certificate) {
                 Ok((binding, answer)) => {
-                    return Ok(Upgrade {
+                    return Ok(Served::Upgrade(Upgrade {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
                         room: self.room(head)?,
                         query: head.query.map(Box::from),
                         binding: binding.map(Box::new),
                         answer,
-                    });
+                    }));
                 }
                 Err(refusal) if standing.ticket => return Err(refusal),
                 Err(_) => {}
@@ -153,7 +170,15 @@ impl<P: Copy + PartialEq> Site<P> {
             return Err(answer::too_many_connections());
         }
         Err(match target {
-            Ok(Target::Ready) if standing.draining => answer::draining(),
+            Ok(Target::Ready | Target::Desk(Access::Public | Access::Private)) if standing.draining => {
+                answer::draining()
+            }
+            Ok(Target::Desk(_)) if !standing.draining => {
+                if !head.has_body {
+                    return Ok(Served::Desk);
+                }
+                answer::bad_request("Requests for this path have no body.")
+            }
             Ok(Target::Text(text)) => answer::text(text),
             Ok(Target::Asset(asset)) => answer::asset(asset, head),
             Ok(_) => answer::ok(),
@@ -162,10 +187,18 @@ impl<P: Copy + PartialEq> Site<P> {
     }
 
     /// The binding that an upgrade comes to, and its 101 answer.
-    fn handshake(&self, protocol: P, head: &Head<'_>, peer: IpAddr) -> Result<(Option<Binding>, Vec<u8>), Answer> {
+    fn handshake(
+        &self,
+        protocol: P,
+        head: &Head<'_>,
+        peer: IpAddr,
+        certificate: Option<[u8; 32]>,
+    ) -> Result<(Option<Binding>, Vec<u8>), Answer> {
         let key = upgrade::check(head, &self.origins)?;
         let binding = match &self.token_binding {
-            Some(rules) if rules.protocol == protocol => rules.negotiate(head, key, &self.trusted_proxies, peer)?,
+            Some(rules) if rules.protocol == protocol => {
+                rules.negotiate(head, key, &self.trusted_proxies, peer, certificate)?
+            }
             _ => None,
         };
         let answer = upgrade::accept(key, binding.as_ref());
@@ -186,13 +219,18 @@ impl<P: Copy + PartialEq> Site<P> {
 
     /// What the request asks for, if it asks with the right method.
     fn target(&self, head: &Head<'_>) -> Result<Target<P>, Answer> {
+        let in_table = self.routes.find(head.path);
+        if let Some(Target::Desk(Access::Private)) = in_table {
+            // The desk knows the methods, and no page of another origin is told any.
+            return Ok(Target::Desk(Access::Private));
+        }
         match head.method {
             "CONNECT" => return Err(answer::no_proxy()),
             "OPTIONS" if head.has("access-control-request-method") => return Err(answer::preflight()),
             "OPTIONS" if head.path == "*" => return Err(answer::options()),
             _ => {}
         }
-        let in_table = self.routes.find(head.path).copied();
+        let in_table = in_table.copied();
         let target = match self.routes.rooms.filter(|_| is_segment(head.path)) {
             Some(protocol) if in_table.is_none() || head.has("upgrade") => {
                 self.room(head)?;
@@ -206,6 +244,14 @@ impl<P: Copy + PartialEq> Site<P> {
         match head.method {
             "GET" | "HEAD" => Ok(target),
             _ => Err(answer::method_not_allowed()),
+        }
+    }
+
+    /// Header lines that tell a browser which pages may read the answer to this request.
+    pub(super) fn headers_for(&self, head: &Head<'_>) -> String {
+        match self.routes.find(head.path) {
+            Some(Target::Desk(Access::Private)) => String::new(),
+            _ => self.origins.headers_for(head.sole("origin")),
         }
     }
 }
@@ -227,5 +273,17 @@ mod tests {
             assert_eq!(routes.find(other), None, "{other}");
         }
         assert_eq!(routes.paths(), ["/v2/ws", "/healthz"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_everything_below() {
+        let below: Target<u8> = Target::Desk(Access::Private);
+        let routes = Routes::new(vec![("/admin/*", below)]);
+        for path in ["/admin/a", "/admin/a/b", "/admin//"] {
+            assert_eq!(routes.find(path), Some(&below), "{path}");
+        }
+        for path in ["/admin", "/admin/", "/Admin/a", "/", "*"] {
+            assert_eq!(routes.find(path), None, "{path}");
+        }
     }
 }

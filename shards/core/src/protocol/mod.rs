@@ -54,6 +54,18 @@ pub struct Settings {
     pub matchbox: matchbox::Settings,
 }
 
+impl Protocol {
+    /// Whether a connection may begin on any shard, so that the room in its URL is only a hint (D44). Otherwise it has to
+    /// begin on the owner of that room.
+    #[must_use]
+    pub fn begins_anywhere(self) -> bool {
+        match self {
+            Self::SignalFish | Self::Echo => true,
+            Self::Matchbox => false,
+        }
+    }
+}
+
 /// A session on its way to another shard.
 #[derive(Debug)]
 pub enum Session {
@@ -198,6 +210,14 @@ impl Protocols {
         }
     }
 
+    /// A session ended on its way to this shard, or from it.
+    pub fn lost(&mut self, protocol: Protocol) {
+        match protocol {
+            Protocol::SignalFish => self.signal_fish.lost(),
+            Protocol::Echo | Protocol::Matchbox => {}
+        }
+    }
+
     /// When [`Self::tick`] has something to do: rooms to sweep, players whose time to return is over.
     #[must_use]
     pub fn next_due(&self) -> Duration {
@@ -207,6 +227,17 @@ impl Protocols {
     /// Time passes for rooms.
     pub fn tick(&mut self, now: Now, fx: &mut Effects) {
         self.signal_fish.tick(now, fx);
+    }
+
+    /// Game data messages that were relayed since the start.
+    #[must_use]
+    pub fn relayed(&self) -> u64 {
+        self.signal_fish.relayed()
+    }
+
+    /// When those asked to join who entered a room since the last call.
+    pub fn take_joined(&mut self) -> impl Iterator<Item = Duration> {
+        self.signal_fish.take_joined()
     }
 
     /// An operator changed something.

@@ -6,6 +6,7 @@ mod key;
 mod members;
 mod open;
 mod replay;
+mod replays;
 mod table;
 
 pub use id::{MemberId, RoomId};
@@ -13,4 +14,5 @@ pub use key::RoomKey;
 pub use members::{Dialect, Member, Members};
 pub use open::OpenRooms;
 pub use replay::Replay;
+pub use replays::Replays;
 pub use table::{Entry, RoomHandle, Rooms};

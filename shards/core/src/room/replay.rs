@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+/// Memory that a broadcast takes besides its text: its place among the others, which may be half unused, and what the
+/// allocator adds.
+const EVENT_BYTES: usize = 64;
+
 /// The newest broadcasts of a room, for players who come back (D20, D37).
 #[derive(Debug, Clone)]
 pub struct Replay {
@@ -40,13 +44,23 @@ impl Replay {
         };
         self.bytes += text.len();
         self.events.push_back((position, text.into()));
-        while self.events.len() > self.events_max || self.bytes > self.bytes_max {
-            let Some((_, oldest)) = self.events.pop_front() else {
-                break;
-            };
-            self.bytes -= oldest.len();
-        }
+        while (self.events.len() > self.events_max || self.bytes > self.bytes_max) && self.forget_oldest() {}
         true
+    }
+
+    /// Lets go of the oldest broadcast. Returns whether there was one.
+    pub fn forget_oldest(&mut self) -> bool {
+        let Some((_, oldest)) = self.events.pop_front() else {
+            return false;
+        };
+        self.bytes -= oldest.len();
+        true
+    }
+
+    /// Bytes of memory that are taken.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.bytes + self.events.len() * EVENT_BYTES
     }
 
     /// Position of the next broadcast.

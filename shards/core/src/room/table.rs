@@ -6,7 +6,7 @@ use ahash::RandomState;
 use std::collections::HashMap;
 
 /// Place of a room in the table. Only members and the maps hold one, and both are gone before the room is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoomHandle(pub(super) u32);
 
 /// A room with what the server holds for it.

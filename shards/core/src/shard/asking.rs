@@ -56,7 +56,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             debug_assert!(connection.asked.is_none(), "one question at a time");
             connection.asked = Some(asker);
             self.counters.asks += 1;
-            self.post.request(Request::Ask { shard, slot, ask });
+            let connections = self.slots.live();
+            self.post.request(Request::Ask {
+                shard,
+                slot,
+                ask,
+                connections,
+            });
         }
     }
 

@@ -49,10 +49,19 @@ pub(super) enum Phase {
     Head(Box<Head>),
     /// It speaks a protocol over WebSocket.
     Open(Protocol),
+    /// It gets the pieces of a stream.
+    Stream(Viewer),
     /// Its last output is being sent; input is discarded.
     Closing(Linger),
     /// It is closed; its slot waits for a verdict.
     Ended,
+}
+
+/// A connection that gets a stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Viewer {
+    /// Input thrown away, in bytes.
+    pub(super) discarded: u32,
 }
 
 /// On whose behalf admission was asked.
@@ -75,7 +84,7 @@ pub(super) struct Head {
     /// Address of the other end of the TCP connection, or of the client that its PROXY protocol header named.
     pub(super) peer: IpAddr,
     pub(super) standing: Standing,
-    /// When the request has to be complete, or the idle connection is closed.
+    /// When the request has to be complete, the desk has to have answered, or the idle connection is closed.
     pub(super) deadline: Duration,
 }
 

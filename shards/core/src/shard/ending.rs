@@ -20,6 +20,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Input of a closing connection that is read and thrown away, in bytes.
 const DISCARD_BYTES_MAX: u32 = 64 * 1024;
 
+/// How RFC 6455 section 7.1.5 names the end of a connection without a close frame, for the log and to be counted.
+pub(super) const ABNORMAL: u16 = 1006;
+
 /// What an HTTP client reads that is refused without a connection.
 pub(super) fn refusal_text(refusal: Refusal) -> Vec<u8> {
     let mut answer = Vec::new();
@@ -31,6 +34,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Ends the session of an open connection without the protocol's doing. Code and reason are for the log.
     pub(super) fn leave(&mut self, slot: Slot, protocol: Protocol, code: u16, reason: &str) {
         self.log_closed(slot, protocol, code, reason);
+        if code == ABNORMAL {
+            self.effects.closes.count(code);
+        }
         self.with_protocols(slot, |protocols, cx| protocols.left(protocol, cx));
     }
 
@@ -92,7 +98,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         };
         match connection.phase {
-            Phase::Head(_) => self.log_http(slot, "ended", None),
+            Phase::Head(_) | Phase::Stream(_) => self.log_http(slot, "ended", None),
             Phase::Open(_) => {}
             Phase::Free | Phase::Closing(_) | Phase::Ended => return,
         }
@@ -158,7 +164,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         };
         match connection.phase {
-            Phase::Head(_) => self.log_http(slot, "ended", None),
+            Phase::Head(_) | Phase::Stream(_) => self.log_http(slot, "ended", None),
             Phase::Free | Phase::Ended => return,
             Phase::Open(_) | Phase::Closing(_) => {}
         }
@@ -206,6 +212,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match self.slots.get(slot).map(|connection| &connection.phase) {
                 Some(Phase::Open(_)) => self.close_for_drain(slot),
                 Some(Phase::Head(_)) => self.drain_head(slot),
+                Some(Phase::Stream(_)) => self.begin_closing(slot, false),
                 _ => {}
             }
         }
@@ -244,9 +251,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         // What arrives too late goes back.
         while let Some(mail) = self.post.take() {
             match mail {
-                Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
+                Mail::Verdict { slot, verdict, .. } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
-                Mail::Reload(_) | Mail::Drain => {}
+                Mail::Answer { .. } | Mail::Piece(_) | Mail::Question { .. } | Mail::Reload(_) | Mail::Drain => {}
             }
         }
         self.flush(usize::MAX);

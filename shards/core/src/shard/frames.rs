@@ -2,6 +2,7 @@
 
 use super::connection::{Incomplete, Phase, Rest};
 use super::debts::Caused;
+use super::ending::ABNORMAL;
 use super::mail::Post;
 use super::state::Shard;
 use super::turn::{BYTES_PER_TURN_MAX, FRAMES_PER_TURN_MAX};
@@ -10,9 +11,7 @@ use crate::slot::Slot;
 use crate::transport::{Received, Sockets, Taken};
 use crate::ws::{Event, Violation, write_close, write_pong};
 
-/// For the log, as RFC 6455 section 7.1.5 names the end of a connection without a close frame.
-const ABNORMAL: u16 = 1006;
-/// The same of a close frame without a code.
+/// For the log, as RFC 6455 section 7.1.5 names a close frame without a code.
 const NO_STATUS: u16 = 1005;
 const ENDED: &str = "the connection ended without a close frame";
 const LOST: &str = "the connection was lost";
@@ -275,6 +274,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 let (code, reason) = said.unzip();
                 self.leave(slot, protocol, code.unwrap_or(NO_STATUS), "the client closed");
                 if self.effects.outboxes.shut(slot) {
+                    self.effects.closes.count(1000);
                     self.effects
                         .outboxes
                         .append_with(slot, |out| write_close(code, reason.unwrap_or_default(), out));

@@ -8,7 +8,7 @@ use super::state::Shard;
 use super::turn::{REQUESTS_PER_TURN_MAX, UNREAD_ANSWERS_MAX};
 use crate::admission::{Notice, Refusal, Ticket};
 use crate::entry::Denied;
-use crate::http::{self, Next, Read, Upgrade};
+use crate::http::{self, DeskAnswer, Next, Read, Upgrade};
 use crate::protocol::{Opening, Protocol, Trouble, journal};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets, Taken};
@@ -36,6 +36,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                     }
                 }
                 Read::Introduced(client) => self.introduce(slot, client),
+                // The answer of the desk runs it again.
+                Read::AtDesk => return,
                 // Its answer waits for the verdict, which runs the connection again.
                 Read::Complete if asked => return,
                 // Whoever asks for pages and does not read them gets no more of them. The flush runs the connection again.
@@ -54,7 +56,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
     }
 
-    fn head(&mut self, slot: Slot) -> Option<(bool, &mut Head)> {
+    pub(super) fn head(&mut self, slot: Slot) -> Option<(bool, &mut Head)> {
         let connection = self.slots.get_mut(slot)?;
         let asked = connection.asked.is_some();
         match &mut connection.phase {
@@ -161,6 +163,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn answer(&mut self, slot: Slot) -> bool {
         let draining = self.is_draining();
         let sites = Arc::clone(&self.sites);
+        let tls = self.slots.get(slot).and_then(|connection| connection.tls.as_ref());
+        let certificate = tls.and_then(|tls| tls.fingerprint());
         let Some((_, head)) = self.head(slot) else { return false };
         let (peer, site) = (head.peer, sites.of(head.listener));
         if matches!(head.standing, Standing::Unknown) && !draining {
@@ -172,6 +176,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let standing = http::Standing {
             draining,
             ticket: !matches!(head.standing, Standing::Refused(_)),
+            certificate,
         };
         let mut answer = Vec::new();
         let next = head.conversation.respond(site, peer, standing, &mut answer);
@@ -182,6 +187,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             }
             Next::Close => {
                 self.answer_and_close(slot, &answer);
+                false
+            }
+            Next::Desk(inquiry) => {
+                self.inquire(slot, inquiry);
                 false
             }
             Next::KeepAlive => {
@@ -195,7 +204,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     /// A request was answered and the connection stays. One that is idle holds no ticket.
-    fn request_ends(&mut self, slot: Slot) {
+    pub(super) fn request_ends(&mut self, slot: Slot) {
         let now = self.now.monotonic;
         let (head_timeout, idle_timeout) = (self.options.head_timeout, self.options.keep_alive_timeout);
         let Some((_, head)) = self.head(slot) else { return };
@@ -226,6 +235,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Answers a connection that sent no request that could be served.
     pub(super) fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
+        self.counters.heads_refused += 1;
         self.log_http(slot, "refused", Some(refusal.reason()));
         let Some((_, head)) = self.head(slot) else { return };
         let mut answer = Vec::new();
@@ -331,6 +341,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             binding,
         };
         match self.protocols.home(protocol, &opening) {
+            // A URL costs nothing, so nobody may aim connections at one shard with it (D44). Who joins moves anyway.
+            Some(home) if home != self.index && protocol.begins_anywhere() && self.crowded.contains(&home) => {
+                self.counters.hints_ignored += 1;
+                self.open(slot, protocol, &opening);
+            }
             Some(home) if home != self.index => {
                 let stage = Stage::Opening(protocol, opening);
                 self.mail_connection(slot, home, stage);
@@ -355,7 +370,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return self.begin_closing(slot, false);
         }
         let Some((_, head)) = self.head(slot) else { return };
-        if head.conversation.answered() > 0 && head.conversation.is_idle() {
+        let answered = head.conversation.answered();
+        if head.conversation.is_at_desk() {
+            self.counters.inquiries_unanswered += 1;
+            return self.answered_by_desk(slot, answered, &DeskAnswer::unavailable());
+        }
+        if answered > 0 && head.conversation.is_idle() {
             return self.begin_closing(slot, false);
         }
         let refusal = if draining {

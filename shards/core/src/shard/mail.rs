@@ -1,9 +1,9 @@
 //! What shards and the control plane send each other.
 
 use super::moving::Moving;
-use super::report::Report;
+use super::report::{Figures, Report};
 use crate::admission::{Ask, Notice, Verdict};
-use crate::http::Sites;
+use crate::http::{DeskAnswer, Inquiry, Sites};
 use crate::protocol::Protocol;
 use crate::protocol::signal_fish::Settings;
 use crate::slot::{ShardIndex, Slot};
@@ -27,6 +27,12 @@ pub trait Post<K> {
     /// Sends to the control plane; never blocks.
     fn request(&mut self, request: Request);
 
+    /// Sends to the desk; never blocks.
+    ///
+    /// # Errors
+    /// Gives it back when the desk has too much to do or has ended.
+    fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk>;
+
     /// The turn is over: the control plane may look at what was requested in it.
     fn turn_ends(&mut self) {}
 }
@@ -40,13 +46,44 @@ pub enum Mail<K> {
         slot: Slot,
         /// Answer.
         verdict: Verdict,
+        /// Shards that hold far more connections than the others now (D44).
+        crowded: Arc<[ShardIndex]>,
     },
     /// A live connection moves here.
     Connection(Box<Moving<K>>),
+    /// The desk answers a request of `slot`.
+    Answer {
+        /// Connection that asked.
+        slot: Slot,
+        /// Which of its requests, counted from 1.
+        number: u8,
+        /// Answer.
+        answer: DeskAnswer,
+    },
+    /// The next piece of every stream.
+    Piece(Arc<[u8]>),
+    /// The desk asks the shard itself.
+    Question {
+        /// Comes back with the reply.
+        number: u64,
+        /// What is asked.
+        question: Question,
+    },
     /// From now on this holds.
     Reload(Arc<Reload>),
     /// Close every client and end.
     Drain,
+}
+
+impl<K> Mail<K> {
+    /// Gives back what the mail holds, if nobody takes it any more.
+    pub fn abandon(self, mut notify: impl FnMut(Notice)) {
+        match self {
+            Self::Verdict { verdict, .. } => verdict.give_back().into_iter().for_each(notify),
+            Self::Connection(moving) => moving.state.abandon(&mut notify),
+            Self::Answer { .. } | Self::Piece(_) | Self::Question { .. } | Self::Reload(_) | Self::Drain => {}
+        }
+    }
 }
 
 /// What an operator may change while shards run (D45).
@@ -71,9 +108,54 @@ pub enum Request {
         slot: Slot,
         /// Question.
         ask: Ask,
+        /// Connections of the shard now.
+        connections: usize,
     },
     /// Something ended.
     Notice(Notice),
     /// Figures of one shard, about once a second while something changes, and at its end.
     Report(Box<Report>),
+}
+
+/// What the desk asks a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Nothing: whether it replies is the answer.
+    Alive,
+    /// What it counted, and what is there now.
+    Figures,
+}
+
+/// What a shard sends to the desk.
+#[derive(Debug)]
+pub enum ToDesk {
+    /// A request that the desk answers; the answer goes to the mailbox of `shard`.
+    Inquiry {
+        /// Shard that asks.
+        shard: ShardIndex,
+        /// Connection that asks.
+        slot: Slot,
+        /// Which of its requests, counted from 1.
+        number: u8,
+        /// Request.
+        inquiry: Box<Inquiry>,
+    },
+    /// The reply to a question.
+    Reply {
+        /// Shard that was asked.
+        shard: ShardIndex,
+        /// Number of the question.
+        number: u64,
+        /// Reply.
+        reply: Reply,
+    },
+}
+
+/// What a shard replies to a [`Question`].
+#[derive(Debug)]
+pub enum Reply {
+    /// To [`Question::Alive`].
+    Alive,
+    /// To [`Question::Figures`].
+    Figures(Box<Figures>),
 }

@@ -10,6 +10,7 @@
 //! | `slots`, `connection` | connections and their states |
 //! | `newcomers`, `head`, `frames` | accepting, HTTP, messages |
 //! | `asking` | effects are carried out, verdicts come back |
+//! | `desk` | requests that the desk answers, streams, questions of the desk |
 //! | `moves`, `moving` | connections on the move |
 //! | `ending` | what ends a connection, and the shard |
 //! | `flush` | sends |
@@ -17,16 +18,19 @@
 //! | `debts` | what a sender may cause |
 //! | `wheel`, `timers` | deadlines |
 //! | `yielding`, `refused` | bounds on kinds of connections and on questions |
+//! | `meter` | what is measured with the clock |
 //! | `mail`, `report`, `options` | what others see of it |
 
 mod asking;
 mod connection;
 mod debts;
+mod desk;
 mod ending;
 mod flush;
 mod frames;
 mod head;
 mod mail;
+mod meter;
 mod moves;
 mod moving;
 mod newcomers;
@@ -41,9 +45,10 @@ mod turn;
 mod wheel;
 mod yielding;
 
-pub use mail::{Mail, Post, Reload, Request};
+pub use mail::{Mail, Post, Question, Reload, Reply, Request, ToDesk};
+pub use meter::{LATENCY_MICROS_MAX, Latency};
 pub use moving::Moving;
 pub use options::Options;
-pub use report::{Counters, Report};
+pub use report::{Counters, Figures, Report};
 pub use state::{Plan, Shard};
 pub use turn::Next;

@@ -67,6 +67,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn turn_back(&mut self, slot: Slot, moving: Moving<S::Socket>) {
         let Moving { socket, mut state } = moving;
         self.counters.moves_failed += 1;
+        self.effects.closes.count(1013);
         state.log(
             self.index,
             Some(slot),
@@ -111,6 +112,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 connection.tls = state.tls.take();
             }
             let mut last = std::mem::take(&mut state.unsent);
+            self.effects.closes.count(1001);
             write_close(Some(1001), "server is shutting down", &mut last);
             self.effects
                 .outboxes
@@ -161,6 +163,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// There is no slot for a connection that moved here.
     fn turn_away(&mut self, socket: S::Socket, mut state: State) {
         self.counters.moves_failed += 1;
+        self.effects.closes.count(1013);
         state.log(self.index, None, "closed", Some((1013, "no slot is left on its shard")));
         let last = state.take_last_words();
         self.sockets
@@ -170,6 +173,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Gives back what a connection held that goes nowhere.
     fn abandon(&mut self, state: State) {
+        if let Stage::Session(session) = &state.stage {
+            self.protocols.lost(session.protocol());
+        }
         let Self { effects, .. } = self;
         state.abandon(|notice| effects.notify(notice));
         self.settle();

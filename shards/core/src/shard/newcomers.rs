@@ -132,6 +132,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Asks for the ticket of a client at `address`, unless it was refused a moment ago.
     pub(super) fn ask_for_ticket(&mut self, slot: Slot, address: IpAddr) {
         if let Some(refusal) = self.refused.refusal(self.now.monotonic, address) {
+            self.counters.tickets_refused_unasked += 1;
             return self.refuse_ticket(slot, refusal);
         }
         let ask = if self.cannot_be_told(slot) {

@@ -10,7 +10,7 @@ pub struct Options {
     pub codec: ws::Limits,
     /// `websocket.max_outbound_bytes`: unsent bytes of one connection (D26).
     pub outbound_bytes_max: usize,
-    /// This shard's share of `websocket.max_outbound_total_bytes`: unsent bytes of all its connections (D26).
+    /// This shard's share of `websocket.max_outbound_total_bytes`: memory of the outboxes of all its connections (D26).
     pub outbound_total_bytes_max: usize,
     /// `websocket.max_messages_per_sec`: messages that one connection may send in a second; 0 = no limit (D42).
     pub messages_per_sec_max: u32,

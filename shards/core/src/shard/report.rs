@@ -1,5 +1,7 @@
 //! What a shard counts.
 
+use super::meter::Latency;
+use crate::effects::Closes;
 use crate::protocol::{matchbox, signal_fish};
 use crate::slot::ShardIndex;
 
@@ -24,6 +26,23 @@ pub struct Report {
     pub matchbox: (matchbox::Counters, matchbox::Gauges),
 }
 
+/// What a shard tells the desk: its [`Report`], and what is too large to be told every second.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    /// The report of this moment.
+    pub report: Report,
+    /// Streams that are open.
+    pub streams: usize,
+    /// Bytes that wait in outboxes.
+    pub outbox_bytes: usize,
+    /// Turns: from the beginning to the end.
+    pub turns: Latency,
+    /// Game data: from the beginning of the turn that read it to the end of the turn that sent it last.
+    pub relays: Latency,
+    /// Joins: from the turn that read the message to the end of the turn that sent the answer.
+    pub joins: Latency,
+}
+
 /// What a shard counted since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -39,8 +58,14 @@ pub struct Counters {
     pub moves_out: u64,
     /// Connections closed with 1013 because they could not move: no slot here, or a full mailbox there.
     pub moves_failed: u64,
+    /// Hints in URLs that were ignored because the shard of the room holds far more connections than the others (D44).
+    pub hints_ignored: u64,
     /// Connections that got no ticket.
     pub tickets_refused: u64,
+    /// Those of them for which admission was not asked, because their address was refused a moment ago.
+    pub tickets_refused_unasked: u64,
+    /// Connections that sent no HTTP request that could be served, or none in time.
+    pub heads_refused: u64,
     /// Slow consumers closed with 1013 (D26).
     pub closed_slow: u64,
     /// Connections closed for silence (D24).
@@ -79,4 +104,16 @@ pub struct Counters {
     pub sends: u64,
     /// Turns.
     pub turns: u64,
+    /// Requests that went to the desk.
+    pub inquiries: u64,
+    /// Requests that the desk had no time for.
+    pub inquiries_refused: u64,
+    /// Requests for which the desk was waited for in vain.
+    pub inquiries_unanswered: u64,
+    /// Streams begun.
+    pub streams: u64,
+    /// Streams closed because nobody read them.
+    pub closed_unread_streams: u64,
+    /// WebSocket connections that ended.
+    pub closes: Closes,
 }

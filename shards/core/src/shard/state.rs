@@ -3,9 +3,10 @@
 use super::connection::Phase;
 use super::debts::Prices;
 use super::mail::{Post, Reload, Request};
+use super::meter::Meter;
 use super::options::Options;
 use super::refused::RefusedAddresses;
-use super::report::{Counters, Report};
+use super::report::{Counters, Figures, Report};
 use super::secure::Tls;
 use super::slots::Slots;
 use super::wheel::Wheel;
@@ -74,6 +75,8 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) fired: Vec<u32>,
     /// Addresses that get no ticket for the moment.
     pub(super) refused: RefusedAddresses,
+    /// Shards that hold far more connections than the others, as the last verdict told (D44).
+    pub(super) crowded: Arc<[ShardIndex]>,
     /// Connections without a ticket whose request is waited for, to tell them why.
     pub(super) refused_heads: Yielding,
     /// Connections of trusted proxies without a complete head.
@@ -96,6 +99,11 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) report_at: Option<Duration>,
     pub(super) counters: Counters,
     pub(super) tls: Tls,
+    pub(super) meter: Meter,
+    /// Game data messages that had been read when the turn began.
+    pub(super) relayed: u64,
+    /// Connections that get a stream; some may have ended.
+    pub(super) streams: Vec<Slot>,
 }
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
@@ -136,6 +144,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             buffer: vec![0; BUFFER_BYTES],
             fired: Vec::new(),
             refused: RefusedAddresses::new(hashing),
+            crowded: Arc::default(),
             refused_heads: Yielding::new(ticketless),
             proxy_heads: Yielding::new(eighth),
             idle_heads: Yielding::new(ticketless),
@@ -148,6 +157,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             report_at: None,
             counters: Counters::default(),
             tls: Tls::new(tls),
+            meter: Meter::default(),
+            relayed: 0,
+            streams: Vec::new(),
             options,
         }
     }
@@ -184,11 +196,32 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             outbound_bytes: self.effects.outboxes.held(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
+                closes: self.effects.closes,
                 ..self.counters
             },
             signal_fish: self.protocols.signal_fish.counters(),
             gauges: self.protocols.signal_fish.gauges(),
             matchbox: (self.protocols.matchbox.counters(), self.protocols.matchbox.gauges()),
+        }
+    }
+
+    /// Everything that it counted and measured, and what is there now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let Meter {
+            turns, relays, joins, ..
+        } = self.meter.clone();
+        let is_open = |slot: &&Slot| {
+            let connection = self.slots.get(**slot);
+            connection.is_some_and(|connection| matches!(connection.phase, Phase::Stream(_)))
+        };
+        Figures {
+            report: self.report(),
+            streams: self.streams.iter().filter(is_open).count(),
+            outbox_bytes: self.effects.outboxes.held(),
+            turns,
+            relays,
+            joins,
         }
     }
 

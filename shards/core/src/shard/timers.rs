@@ -35,7 +35,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 Some(hello.unwrap_or(head.deadline).min(head.deadline))
             }
             Phase::Closing(linger) => Some(linger.until),
-            Phase::Free | Phase::Ended => None,
+            Phase::Free | Phase::Ended | Phase::Stream(_) => None,
             Phase::Open(protocol) => {
                 let of_protocol = self.protocols.deadline(*protocol, slot);
                 if connection.paused_at.is_some() {
@@ -87,7 +87,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                     let protocol = *protocol;
                     self.open_due(slot, protocol);
                 }
-                Some(Phase::Free | Phase::Ended) | None => {}
+                Some(Phase::Free | Phase::Ended | Phase::Stream(_)) | None => {}
             }
         }
         // It was early, or there is another one.

@@ -61,6 +61,19 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.next()
     }
 
+    /// The turn is over: what was to be sent was sent as far as the sockets took it. `now` is the second reading of the
+    /// clock, from which latencies are measured.
+    pub fn turn_ended(&mut self, now: Duration) {
+        let began = self.now.monotonic;
+        let relayed = self.protocols.relayed();
+        let fresh = relayed - std::mem::replace(&mut self.relayed, relayed);
+        let sent_all = self.due.is_empty() && !self.effects.outboxes.has_fresh();
+        self.meter.turn_ended(began, now, fresh, sent_all);
+        for asked_at in self.protocols.take_joined() {
+            self.meter.joins.record(now.saturating_sub(asked_at), 1);
+        }
+    }
+
     fn read_mail(&mut self) -> bool {
         if !self.mail_left && !self.post.has_mail() {
             return false;
@@ -72,8 +85,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 break;
             };
             match mail {
-                Mail::Verdict { slot, verdict } => self.decided(slot, verdict),
+                Mail::Verdict { slot, verdict, crowded } => {
+                    self.crowded = crowded;
+                    self.decided(slot, verdict);
+                }
                 Mail::Connection(moving) => self.arrive(*moving),
+                Mail::Answer { slot, number, answer } => self.answered_by_desk(slot, number, &answer),
+                Mail::Piece(piece) => self.feed_streams(&piece),
+                Mail::Question { number, question } => self.reply(number, &question),
                 Mail::Reload(reload) => self.reload(&reload),
                 Mail::Drain => self.drain(),
             }
@@ -127,6 +146,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 let protocol = *protocol;
                 self.serve_open(slot, protocol);
             }
+            Some(Phase::Stream(_)) => self.serve_stream(slot),
             Some(Phase::Closing(_)) => self.serve_closing(slot),
             Some(Phase::Free | Phase::Ended) | None => {}
         }

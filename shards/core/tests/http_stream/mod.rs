@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use signal_fish_core::http::{
-    Asset, ClientIpHeader, Conversation, HEAD_BYTES_MAX, Next, Origins, Read, Refusal, Routes, Site, Standing, Target,
-    TrustedProxies, Upgrade,
+    Access, After, Asset, Body, ClientIpHeader, Conversation, DeskAnswer, HEAD_BYTES_MAX, Inquiry, Next, Origins, Read,
+    Refusal, Routes, Site, Standing, Target, TrustedProxies, Upgrade,
 };
 
 /// The protocol that `/v2/ws` speaks in these tests.
@@ -18,14 +18,17 @@ pub(crate) const PROXY: &str = "10.0.0.1";
 pub(crate) const WELL: Standing = Standing {
     draining: false,
     ticket: true,
+    certificate: None,
 };
 pub(crate) const DRAINING: Standing = Standing {
     draining: true,
     ticket: true,
+    certificate: None,
 };
 pub(crate) const WITHOUT_TICKET: Standing = Standing {
     draining: false,
     ticket: false,
+    certificate: None,
 };
 
 /// A valid upgrade of `/v2/ws`.
@@ -55,6 +58,9 @@ pub(crate) fn site(origins: &str) -> Site<u8> {
             ("/v2/health", Target::Health),
             ("/healthz", Target::Health),
             ("/readyz", Target::Ready),
+            ("/metrics", Target::Desk(Access::Public)),
+            ("/alive", Target::Desk(Access::Alive)),
+            ("/admin/*", Target::Desk(Access::Private)),
             ("/page", Target::Asset(&PAGE)),
             ("/part", Target::Asset(&PART)),
         ]),
@@ -164,8 +170,14 @@ pub(crate) fn talk_in_pieces<'a>(
                 let client = conversation.client(site, peer);
                 let next = match read {
                     Read::Partial => break,
-                    Read::Introduced(_) => unreachable!("handled before"),
-                    Read::Complete => conversation.respond(site, peer, standing, &mut out),
+                    Read::Introduced(_) | Read::AtDesk => unreachable!("handled before"),
+                    Read::Complete => match conversation.respond(site, peer, standing, &mut out) {
+                        Next::Desk(inquiry) => {
+                            assert_eq!(inquiry.client, client);
+                            at_desk(&mut conversation, &inquiry, &mut out)
+                        }
+                        next => next,
+                    },
                     Read::Refused(refusal) => {
                         assert!(matches!(refusal, Refusal::Malformed(_) | Refusal::TooLarge));
                         conversation.refuse(refusal, &mut out);
@@ -200,6 +212,36 @@ pub(crate) fn talk_in_pieces<'a>(
         End::InAHead
     };
     Talk { answers, end }
+}
+
+/// What the desk of these tests answers: what it was asked.
+pub(crate) fn echo(inquiry: &Inquiry) -> DeskAnswer {
+    let Inquiry {
+        method,
+        path,
+        query,
+        authorization,
+        client,
+    } = inquiry;
+    let body = format!("{method} {path} {query:?} {authorization:?} {client}");
+    DeskAnswer {
+        status: "200 OK",
+        content_type: "text/plain",
+        headers: "x-desk: 1\r\n",
+        body: Body::Whole(body.into_bytes().into()),
+    }
+}
+
+/// A request is at the desk, which answers.
+fn at_desk(conversation: &mut Conversation, inquiry: &Inquiry, out: &mut Vec<u8>) -> Next<u8> {
+    assert!(out.is_empty(), "the desk answers");
+    assert!(conversation.is_at_desk() && !conversation.is_idle());
+    assert_eq!((conversation.room(), conversation.read()), (0, Read::AtDesk));
+    match conversation.answer(&echo(inquiry), false, out) {
+        After::KeepAlive => Next::KeepAlive,
+        After::Close => Next::Close,
+        After::Stream => panic!("no stream was begun"),
+    }
 }
 
 /// The same of a well server for all pages, in one piece.

@@ -71,8 +71,9 @@ impl World {
         if self.has_ended(usize::from(shard.0)) {
             return self.give_back(verdict);
         }
+        let crowded = self.admission.crowded();
         self.mailroom()
-            .mail_from_control(shard, Mail::Verdict { slot, verdict });
+            .mail_from_control(shard, Mail::Verdict { slot, verdict, crowded });
     }
 
     /// A verdict finds nobody any more.
@@ -139,6 +140,7 @@ impl World {
         self.now += self.turn_time;
         self.mailroom.borrow_mut().now = self.now;
         let runner = &mut self.runners[index];
+        runner.shard.turn_ended(self.now);
         let idle = before == after && runner.last_turn == now.monotonic;
         runner.idle = if idle { runner.idle + 1 } else { 0 };
         runner.last_turn = now.monotonic;
@@ -153,7 +155,7 @@ impl World {
                 match mail {
                     Mail::Verdict { verdict, .. } => self.give_back(verdict),
                     Mail::Connection(_) => self.lost = true,
-                    Mail::Drain | Mail::Reload(_) => {}
+                    Mail::Drain | Mail::Reload(_) | Mail::Answer { .. } | Mail::Piece(_) | Mail::Question { .. } => {}
                 }
             }
         }
@@ -171,9 +173,18 @@ impl World {
             let request = self.mailroom().take_request();
             match request {
                 None => break,
-                Some(Request::Ask { shard, slot, ask }) => self.asks.push_back((shard, slot, ask)),
+                Some(Request::Ask {
+                    shard,
+                    slot,
+                    ask,
+                    connections,
+                }) => {
+                    self.admission.hear(shard, connections);
+                    self.asks.push_back((shard, slot, ask));
+                }
                 Some(Request::Notice(notice)) => self.admission.give_back(notice),
                 Some(Request::Report(report)) => {
+                    self.admission.hear(report.shard, report.connections);
                     let runner = &mut self.runners[usize::from(report.shard.0)];
                     runner.report = Some(*report);
                 }

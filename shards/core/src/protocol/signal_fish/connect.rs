@@ -66,6 +66,7 @@ impl SignalFish {
                 .then(|| cx.now.monotonic.saturating_add(self.settings.auth_timeout)),
         };
         self.sessions.insert(cx.slot, session);
+        self.counters.sessions_begun += 1;
         self.log(cx.slot, "opened");
     }
 
@@ -86,6 +87,7 @@ impl SignalFish {
         let Some(session) = self.sessions.end(cx.slot) else {
             return;
         };
+        self.counters.sessions_ended += 1;
         match session.membership {
             Membership::None => {}
             Membership::Player(room) => self.player_dropped(cx, room, session.player_id),
@@ -107,11 +109,13 @@ impl SignalFish {
         for slot in slots {
             self.log_closed(slot, GOING_AWAY, "the server shuts down");
             if let Some(session) = self.sessions.end(slot) {
+                self.counters.sessions_ended += 1;
                 session.abandon(|notice| fx.notify(notice));
             }
         }
         self.openings.forget_queues();
         self.records.clear();
+        self.replays.clear();
         let rooms: Vec<_> = self.rooms.iter().map(|(handle, _)| handle).collect();
         for handle in rooms {
             if let Some(entry) = self.rooms.remove(handle) {

@@ -3,6 +3,12 @@
 /// What happened on a shard since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Sessions begun; one that moves to another shard begins once.
+    pub sessions_begun: u64,
+    /// Sessions ended for good.
+    pub sessions_ended: u64,
+    /// Reconnection tokens given to players.
+    pub tokens_issued: u64,
     /// Rooms created.
     pub rooms_created: u64,
     /// Rooms removed, for whatever reason.
@@ -35,6 +41,8 @@ pub struct Counters {
     pub events_recorded: u64,
     /// Broadcasts that were not kept because the whole buffer could not hold them (D20).
     pub events_left_out: u64,
+    /// Broadcasts that were let go of because the replays of all rooms held too much (D37).
+    pub events_given_up: u64,
     /// Players who dropped and may return.
     pub drops: u64,
     /// Players who returned after a drop.
@@ -72,6 +80,8 @@ pub struct Gauges {
     pub sessions: usize,
     /// Dropped players who can still return.
     pub awaited: usize,
+    /// Bytes of memory that replays take.
+    pub replay_bytes: usize,
     /// Rooms with an explicit code that are about to be created.
     pub openings: usize,
 }

@@ -7,6 +7,7 @@ use super::state::SignalFish;
 use super::wire::{ErrorCode, GameName, JoinRoom, PlayerName, RoomCode};
 use crate::admission::{AppIndex, Ask};
 use crate::effects::Cx;
+use std::time::Duration;
 
 impl SignalFish {
     pub(super) fn join_room(&mut self, cx: &mut Cx<'_>, message: &JoinRoom<'_>) {
@@ -14,7 +15,7 @@ impl SignalFish {
             return;
         };
         let (ip, app) = (session.ip, session.app);
-        let valid = self.check_join(message, app, session.membership.room().is_some());
+        let valid = self.check_join(message, app, session.membership.room().is_some(), cx.now.monotonic);
         let Some(code) = &message.room_code else {
             return match valid {
                 Ok(join) => self.ask_permit(cx, Creation::Generated(join)),
@@ -32,7 +33,13 @@ impl SignalFish {
     }
 
     /// Steps 2 to 5 of protocol 3.2.
-    fn check_join(&self, message: &JoinRoom<'_>, app: Option<AppIndex>, in_room: bool) -> Result<Join, Failure> {
+    fn check_join(
+        &self,
+        message: &JoinRoom<'_>,
+        app: Option<AppIndex>,
+        in_room: bool,
+        asked_at: Duration,
+    ) -> Result<Join, Failure> {
         let settings = &*self.settings;
         let game = GameName::parse(&message.game_name, settings.max_game_name_length)
             .map_err(|error| Failure::new(error.to_string(), ErrorCode::InvalidGameName))?;
@@ -47,6 +54,7 @@ impl SignalFish {
             name,
             max_players,
             supports_authority: message.supports_authority.unwrap_or(true),
+            asked_at,
         })
     }
 

@@ -109,9 +109,7 @@ impl SignalFish {
         let Some(handle) = self.rooms.find_id(record.room_id) else {
             return;
         };
-        if let Some(room) = self.rooms.get_mut(handle) {
-            room.stop_awaiting(record.player_id);
-        }
+        self.stop_awaiting(handle, record.player_id);
         self.remove_if_over(fx, handle);
     }
 
@@ -126,6 +124,7 @@ impl SignalFish {
     pub(super) fn remove_room(&mut self, fx: &mut Effects, handle: RoomHandle) {
         let Some(entry) = self.rooms.remove(handle) else { return };
         let room = entry.room;
+        self.replays.changed(handle, room.replay().memory(), 0);
         self.counters.rooms_removed += 1;
         self.log_room(room.id(), None, "room removed");
         self.counters.players_left += room.players().len() as u64;

@@ -45,6 +45,7 @@ pub mod wire;
 
 pub use counters::{Counters, Gauges};
 pub use dialect::{JSON, MESSAGE_PACK};
+pub use records::{RECORD_BYTES, RECORDS_INFO_BYTES_MAX, RECORDS_MAX};
 pub use session::Session;
 pub use settings::{App, SdkCompatibility, Settings};
 pub use state::SignalFish;

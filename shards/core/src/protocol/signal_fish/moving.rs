@@ -7,6 +7,11 @@ use crate::effects::Cx;
 use crate::slot::{ShardIndex, Slot};
 
 impl SignalFish {
+    /// A session ended on its way to another shard.
+    pub fn lost(&mut self) {
+        self.counters.sessions_ended += 1;
+    }
+
     /// Does on the shard `owner` what a session wants there.
     pub(super) fn go_to(&mut self, cx: &mut Cx<'_>, owner: ShardIndex, arrival: Arrival) {
         if owner == self.shard {

@@ -131,6 +131,8 @@ impl SignalFish {
         };
         let filled = room.enter(player, cx.slot, session.dialect, cx.now.monotonic);
         self.counters.players_joined += 1;
+        self.counters.tokens_issued += u64::from(token.is_some());
+        self.joined.push(join.asked_at);
         let snapshot = room.snapshot(id, token.as_ref());
         tell(cx, &ServerMessage::RoomJoined(Box::new(snapshot)));
         if let Some(player) = room.player(id) {

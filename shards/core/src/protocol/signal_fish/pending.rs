@@ -5,6 +5,7 @@ use super::room::Token;
 use super::wire::{GameDataFormat, GameName, PlayerId, PlayerName, RoomCode, RoomId};
 use crate::admission::{AppIndex, Permit};
 use crate::room::RoomKey;
+use std::time::Duration;
 
 /// What a waiting session waits for, and what it does then.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub(super) struct Join {
     pub(super) name: PlayerName,
     pub(super) max_players: u8,
     pub(super) supports_authority: bool,
+    /// When the turn began that read the message.
+    pub(super) asked_at: Duration,
 }
 
 /// A valid wish to play in one room.

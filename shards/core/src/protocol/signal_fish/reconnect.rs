@@ -108,8 +108,9 @@ impl SignalFish {
         let (is_authority, filled) =
             room.enter_again(player, cx.slot, session.dialect, had_authority, cx.now.monotonic);
         self.counters.reconnections += 1;
+        self.counters.tokens_issued += u64::from(token.is_some());
         tell(cx, &reconnected(room, player_id, token.as_ref(), record.since));
-        room.stop_awaiting(player_id);
+        self.stop_awaiting(handle, player_id);
         let returned = ServerMessage::PlayerReconnected { player_id };
         self.broadcast(cx.fx, handle, Some(player_id), &returned);
         if is_authority {
@@ -135,6 +136,7 @@ impl SignalFish {
             return;
         };
         self.counters.takeovers += 1;
+        self.counters.tokens_issued += u64::from(token.is_some());
         let text = "The player came back on another connection";
         tell::error(&mut cx.at(old), text, ErrorCode::PlayerAlreadyConnected);
         let nothing_missed = u64::MAX;

@@ -8,7 +8,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 /// Dropped players that a shard remembers at most; above it the oldest is expired early.
-const RECORDS_MAX: usize = 65_536;
+pub const RECORDS_MAX: usize = 65_536;
+
+/// Memory for the connection infos of dropped players, in bytes; above it the oldest is expired early, too.
+pub const RECORDS_INFO_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Memory that a dropped player takes besides its connection info, in bytes: a record in a map that may be half empty, its
+/// deadline in a tree, a name, a token.
+pub const RECORD_BYTES: usize = 1024;
 
 /// Expired players that a shard remembers at most, to answer that they came too late (D19).
 const EXPIRED_MAX: usize = 4_096;
@@ -38,6 +45,13 @@ pub(super) struct Records {
     by_deadline: BTreeMap<Deadline, PlayerId>,
     expired: VecDeque<(PlayerId, RoomId)>,
     inserted: u64,
+    info_bytes: usize,
+}
+
+impl Record {
+    fn info_bytes(&self) -> usize {
+        self.connection_info.as_ref().map_or(0, |info| info.memory())
+    }
 }
 
 impl Records {
@@ -47,6 +61,7 @@ impl Records {
             by_deadline: BTreeMap::new(),
             expired: VecDeque::new(),
             inserted: 0,
+            info_bytes: 0,
         }
     }
 
@@ -58,6 +73,7 @@ impl Records {
         self.inserted += 1;
         let deadline = (until, self.inserted);
         self.remove(record.player_id);
+        self.info_bytes += record.info_bytes();
         self.by_deadline.insert(deadline, record.player_id);
         self.by_player.insert(record.player_id, (deadline, record));
     }
@@ -69,6 +85,7 @@ impl Records {
     pub(super) fn remove(&mut self, player: PlayerId) -> Option<Record> {
         let (deadline, record) = self.by_player.remove(&player)?;
         self.by_deadline.remove(&deadline);
+        self.info_bytes -= record.info_bytes();
         Some(record)
     }
 
@@ -85,17 +102,17 @@ impl Records {
         self.pop_first()
     }
 
-    /// Takes out the oldest record while there are too many.
+    /// Takes out the oldest record while there are too many, or they hold too much.
     pub(super) fn pop_surplus(&mut self) -> Option<Record> {
-        if self.len() <= RECORDS_MAX {
+        if self.len() <= RECORDS_MAX && self.info_bytes <= RECORDS_INFO_BYTES_MAX {
             return None;
         }
         self.pop_first()
     }
 
     fn pop_first(&mut self) -> Option<Record> {
-        let (_, player) = self.by_deadline.pop_first()?;
-        self.by_player.remove(&player).map(|(_, record)| record)
+        let (_, player) = self.by_deadline.first_key_value()?;
+        self.remove(*player)
     }
 
     pub(super) fn remember_expired(&mut self, record: &Record) {
@@ -113,5 +130,45 @@ impl Records {
         self.by_player.clear();
         self.by_deadline.clear();
         self.expired.clear();
+        self.info_bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::NameRules;
+    use super::*;
+
+    #[test]
+    fn large_connection_infos_expire_the_oldest_early() {
+        let mut records = Records::new(RandomState::with_seeds(1, 2, 3, 4));
+        let info = || {
+            let text = format!(r#"{{"type":"webrtc","ice_candidates":[{}""]}}"#, r#""","#.repeat(1_300));
+            Some(Box::new(ConnectionInfo::parse(&text).expect("it is short enough")))
+        };
+        let player = |number: u128| PlayerId::from_random(number.to_be_bytes());
+        let mut expired = 0;
+        for number in 0..2_000 {
+            let record = Record {
+                player_id: player(number),
+                room_id: RoomId::from_random([0; 16]),
+                app: None,
+                token: Token::from_random([0; 16]),
+                name: PlayerName::parse("Ann", &NameRules::default()).expect("it is a name"),
+                connected_at: Timestamp::from_unix(Duration::ZERO),
+                connection_info: info(),
+                had_authority: false,
+                since: 0,
+            };
+            records.insert(Duration::from_secs(1), record);
+            while let Some(record) = records.pop_surplus() {
+                assert_eq!(record.player_id, player(expired), "the oldest goes first");
+                expired += 1;
+            }
+            assert!(records.info_bytes <= RECORDS_INFO_BYTES_MAX);
+        }
+        assert!(expired > 500, "{expired}");
+        while records.pop_due(Duration::MAX).is_some() {}
+        assert_eq!((records.len(), records.info_bytes), (0, 0));
     }
 }

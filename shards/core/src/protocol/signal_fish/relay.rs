@@ -3,7 +3,7 @@
 use super::dialect::{JSON, MESSAGE_PACK};
 use super::failure::Failure;
 use super::state::SignalFish;
-use super::tell::{not_in_room, record};
+use super::tell::not_in_room;
 use super::wire::message_pack::{check_depth, to_json, write_binary_game_data};
 use super::wire::{write_game_data, write_game_data_with};
 use crate::effects::Cx;
@@ -28,11 +28,11 @@ impl SignalFish {
     /// It nests too deeply, or somebody needs it as JSON and there is no such form.
     pub(super) fn binary_game_data(&mut self, cx: &mut Cx<'_>, payload: &[u8]) -> Result<(), Failure> {
         check_depth(payload).map_err(|_| Failure::invalid("Binary payload is nested too deeply"))?;
-        let Some((from, room)) = self.sessions.player(cx.slot) else {
+        let Some((from, handle)) = self.sessions.player(cx.slot) else {
             not_in_room(cx);
             return Ok(());
         };
-        let Some(room) = self.rooms.get_mut(room) else {
+        let Some(room) = self.rooms.get_mut(handle) else {
             return Ok(());
         };
         room.touch(cx.now.monotonic);
@@ -54,7 +54,7 @@ impl SignalFish {
                 return Err(Failure::invalid(text));
             }
             self.counters.game_data_out += room.members().deliver_in(JSON, Some(from), fx);
-            record(fx, room, &mut self.counters);
+            self.record(fx, handle);
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub event_buffer_size: usize,
     /// `server.event_buffer_bytes`: bytes kept for replay, per room (D37).
     pub event_buffer_bytes: usize,
+    /// A shard's share of `server.event_buffer_total_bytes`: memory for the replays of all its rooms (D37).
+    pub event_buffer_total_bytes: usize,
     /// `server.room_code_prefix`, trimmed and upper-cased; `None` when unusable (protocol 11).
     pub room_code_prefix: Option<String>,
     /// `protocol.room_code_length`.
@@ -110,6 +112,7 @@ impl Default for Settings {
             reconnection_window: Duration::from_secs(300),
             event_buffer_size: 100,
             event_buffer_bytes: 256 * 1024,
+            event_buffer_total_bytes: 64 * 1024 * 1024,
             room_code_prefix: None,
             room_code_length: 6,
             max_game_name_length: 64,

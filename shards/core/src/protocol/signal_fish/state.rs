@@ -7,7 +7,7 @@ use super::sessions::Sessions;
 use super::settings::Settings;
 use crate::admission::AppIndex;
 use crate::entry::{Openings, Routing, draw_hashing};
-use crate::room::Rooms;
+use crate::room::{Replays, Rooms};
 use crate::slot::ShardIndex;
 use ahash::RandomState;
 use rand::Rng;
@@ -28,7 +28,11 @@ pub struct SignalFish {
     /// Rooms for which a permit is asked.
     pub(super) openings: Openings,
     pub(super) records: Records,
+    /// What all rooms keep for those who can still return.
+    pub(super) replays: Replays,
     pub(super) counters: Counters,
+    /// When those asked to join who entered since the shard last looked. Emptied with every turn.
+    pub(super) joined: Vec<Duration>,
     /// When rooms are swept, if there are any.
     pub(super) next_sweep: Duration,
 }
@@ -41,6 +45,7 @@ impl SignalFish {
         let hashing = draw_hashing(&mut *random);
         let mut apps = HashMap::with_hasher(hashing.clone());
         index_apps(&settings, &mut apps);
+        let replays_max = settings.event_buffer_total_bytes;
         Self {
             settings,
             shard,
@@ -51,7 +56,9 @@ impl SignalFish {
             rooms: Rooms::new(&hashing),
             openings: Openings::new(&hashing),
             records: Records::new(hashing),
+            replays: Replays::new(replays_max),
             counters: Counters::default(),
+            joined: Vec::new(),
             next_sweep: Duration::ZERO,
         }
     }
@@ -69,15 +76,32 @@ impl SignalFish {
         self.counters
     }
 
+    /// Game data messages that were relayed since the start.
+    #[must_use]
+    pub fn relayed(&self) -> u64 {
+        self.counters.game_data_in
+    }
+
+    /// When those asked to join who entered a room since the last call.
+    pub fn take_joined(&mut self) -> impl Iterator<Item = Duration> {
+        self.joined.drain(..)
+    }
+
     /// What lives now. Walks all rooms.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
+        debug_assert_eq!(
+            self.replays.bytes(),
+            self.rooms().map(|room| room.replay().memory()).sum::<usize>(),
+            "every change of a replay is counted"
+        );
         Gauges {
             rooms: self.rooms.len(),
             players: self.rooms().map(|room| room.players().len()).sum(),
             spectators: self.rooms().map(|room| room.spectators().len()).sum(),
             sessions: self.sessions.len(),
             awaited: self.records.len(),
+            replay_bytes: self.replays.bytes(),
             openings: self.openings.len(),
         }
     }

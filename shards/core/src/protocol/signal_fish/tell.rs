@@ -1,8 +1,6 @@
 //! Telling clients: a message is encoded once and appended to the outbox of each recipient.
 
-use super::counters::Counters;
 use super::failure::Failure;
-use super::room::Room;
 use super::state::SignalFish;
 use super::wire::{ErrorCode, PlayerId, ServerMessage};
 use crate::effects::{Cx, Effects};
@@ -37,24 +35,48 @@ pub(super) fn encode(fx: &mut Effects, message: &ServerMessage<'_>) {
     fx.frame.encode(Kind::Text, |out| message.write(out));
 }
 
-/// Keeps the text of the frame for those who can still return (D20).
-pub(super) fn record(fx: &Effects, room: &mut Room, counters: &mut Counters) {
-    if room.is_recording() {
-        let kept = room.record(fx.frame.payload());
-        counters.events_recorded += u64::from(kept);
-        counters.events_left_out += u64::from(!kept);
-    }
-}
-
 impl SignalFish {
+    /// Keeps the text of the frame for those who can still return (D20).
+    pub(super) fn record(&mut self, fx: &Effects, handle: RoomHandle) {
+        let Some(room) = self.rooms.get_mut(handle).filter(|room| room.is_recording()) else {
+            return;
+        };
+        let before = room.replay().memory();
+        let kept = room.record(fx.frame.payload());
+        self.counters.events_recorded += u64::from(kept);
+        self.counters.events_left_out += u64::from(!kept);
+        self.replays.changed(handle, before, room.replay().memory());
+        // The largest give way first, whosever turn it is: whoever fills its own empties no other one's (D37).
+        while let Some(largest) = self.replays.gives_way()
+            && let Some(room) = self.rooms.get_mut(largest)
+        {
+            let before = room.replay().memory();
+            if !room.forget_oldest() {
+                break;
+            }
+            self.counters.events_given_up += 1;
+            self.replays.changed(largest, before, room.replay().memory());
+        }
+    }
+
+    /// A dropped player returned, or can no longer.
+    pub(super) fn stop_awaiting(&mut self, handle: RoomHandle, player: PlayerId) {
+        let Some(room) = self.rooms.get_mut(handle) else { return };
+        let before = room.replay().memory();
+        room.stop_awaiting(player);
+        self.replays.changed(handle, before, room.replay().memory());
+    }
+
     /// Delivers the frame to every member but `except`, and keeps it for those who can still return. Returns how many
     /// were told.
-    pub(super) fn deliver(&mut self, fx: &mut Effects, room: RoomHandle, except: Option<PlayerId>) -> u64 {
-        let Some(room) = self.rooms.get_mut(room) else {
+    pub(super) fn deliver(&mut self, fx: &mut Effects, handle: RoomHandle, except: Option<PlayerId>) -> u64 {
+        let Some(room) = self.rooms.get(handle) else {
             return 0;
         };
         let told = room.members().deliver(except, fx);
-        record(fx, room, &mut self.counters);
+        if room.is_recording() {
+            self.record(fx, handle);
+        }
         told
     }
 
@@ -71,9 +93,9 @@ impl SignalFish {
     }
 
     /// Tells every member but `except` who has authority now, and whether it is the member itself.
-    pub(super) fn authority_changed(&mut self, fx: &mut Effects, room: RoomHandle, except: Option<PlayerId>) {
+    pub(super) fn authority_changed(&mut self, fx: &mut Effects, handle: RoomHandle, except: Option<PlayerId>) {
         self.counters.authority_changes += 1;
-        let Some(room) = self.rooms.get_mut(room) else { return };
+        let Some(room) = self.rooms.get(handle) else { return };
         let authority_player = room.authority();
         let changed = |you_are_authority| ServerMessage::AuthorityChanged {
             authority_player,
@@ -92,7 +114,7 @@ impl SignalFish {
                 fx.append(member.slot);
             }
         }
-        record(fx, room, &mut self.counters);
+        self.record(fx, handle);
     }
 
     /// How the lobby is now, to every member.

@@ -177,6 +177,11 @@ impl Room {
         self.awaited > 0 && self.plan.replay.record(text)
     }
 
+    /// Lets go of the oldest broadcast that is kept. Returns whether there was one.
+    pub fn forget_oldest(&mut self) -> bool {
+        self.plan.replay.forget_oldest()
+    }
+
     /// What is kept for those who can still return.
     #[must_use]
     pub fn replay(&self) -> &Replay {

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// bytes longer, for the keys that are always present.
 pub const CONNECTION_INFO_BYTES_MAX: usize = 4096;
 
+/// Most memory that a [`ConnectionInfo`] takes, in bytes: its text as a list of empty ICE candidates.
+pub const CONNECTION_INFO_MEMORY_MAX: usize = 10 * CONNECTION_INFO_BYTES_MAX;
+
 /// How the other players reach a player, as it told us with `ProvideConnectionInfo` (protocol 3.7). Unknown keys are dropped;
 /// keys are written in this order, after `type`.
 #[derive(Debug, Clone, Serialize)]
@@ -89,7 +92,39 @@ impl ConnectionInfo {
             return Err(Invalid);
         }
         json_strict::check(text)?;
-        read(text).map_err(|_| Invalid)
+        let mut info = read(text).map_err(|_| Invalid)?;
+        if let Self::WebRtc { ice_candidates, .. } = &mut info {
+            ice_candidates.shrink_to_fit();
+        }
+        Ok(info)
+    }
+}
+
+impl ConnectionInfo {
+    /// Bytes of memory that it takes on the heap, itself included.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let texts = match self {
+            Self::Direct { host, .. } => host.capacity(),
+            Self::UnityRelay {
+                allocation_id,
+                connection_data,
+                key,
+            } => allocation_id.capacity() + connection_data.capacity() + key.capacity(),
+            Self::Relay {
+                host,
+                allocation_id,
+                token,
+                ..
+            } => host.capacity() + allocation_id.capacity() + token.capacity(),
+            Self::WebRtc { sdp, ice_candidates } => {
+                let each = |text: &String| text.capacity();
+                let list = ice_candidates.capacity() * size_of::<String>();
+                sdp.as_ref().map_or(0, each) + list + ice_candidates.iter().map(each).sum::<usize>()
+            }
+            Self::Custom { data } => data.get().len(),
+        };
+        size_of::<Self>() + texts
     }
 }
 
@@ -167,4 +202,25 @@ keys!(Custom { data: Box<RawValue>, });
 /// A JSON null equals an absent key (protocol 3).
 fn null_is_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RelayTransport, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_takes_more_memory_than_announced() {
+        let frame = r#"{"type":"webrtc","ice_candidates":[]}"#.len() + 2;
+        let candidates = |text: &str| {
+            let list = format!(r#""{text}","#).repeat((CONNECTION_INFO_BYTES_MAX - frame) / (text.len() + 3));
+            format!(r#"{{"type":"webrtc","ice_candidates":[{}""]}}"#, list)
+        };
+        let mut most = 0;
+        for text in ["", "x", "candidate:1 1 UDP 1 127.0.0.1 1 typ host"] {
+            let info = ConnectionInfo::parse(&candidates(text)).expect("it is short enough");
+            most = most.max(info.memory());
+        }
+        assert!(most <= CONNECTION_INFO_MEMORY_MAX, "{most}");
+        assert!(most > CONNECTION_INFO_MEMORY_MAX / 2, "{most}");
+    }
 }

@@ -5,7 +5,7 @@
 mod item;
 mod token_bound;
 
-use crate::json::{DEPTH_MAX, Invalid};
+use crate::json::{DEPTH_MAX, Invalid, KEPT_PREFIX};
 use crate::room::MemberId as PlayerId;
 use data_encoding::BASE64;
 use item::{Item, Items};
@@ -77,7 +77,8 @@ pub fn check_depth(payload: &[u8]) -> Result<(), Invalid> {
 ///
 /// # Errors
 /// [`NotConvertible`] for an empty or incomplete payload, ext, text that is not UTF-8, nesting deeper than [`DEPTH_MAX`],
-/// and for an array or map as a key inside a key: its text would double with every level.
+/// a key that begins with [`KEPT_PREFIX`], and for an array or map as a key inside a key: its text would double with every
+/// level.
 pub fn to_json(payload: &[u8], out: &mut Vec<u8>) -> Result<(), NotConvertible> {
     let length = out.len();
     let mut items = Items::new(payload);
@@ -146,6 +147,7 @@ impl Place {
 
     fn key(self, item: Item<'_>, items: &mut Items<'_>, out: &mut Vec<u8>) -> Result<(), NotConvertible> {
         match item {
+            Item::Str(text) if text.starts_with(KEPT_PREFIX.as_bytes()) => Err(NotConvertible),
             Item::Str(_) | Item::Bin(_) => write_scalar(item, out),
             Item::Array(_) | Item::Map(_) if self.in_key => Err(NotConvertible),
             Item::Array(_) | Item::Map(_) => {

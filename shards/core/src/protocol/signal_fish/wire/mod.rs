@@ -13,7 +13,7 @@ mod server;
 mod timestamp;
 
 pub use client::{Authenticate, AuthorityRequest, ClientMessage, GameDataFormat, JoinAsSpectator, JoinRoom, Reconnect};
-pub use connection_info::{CONNECTION_INFO_BYTES_MAX, ConnectionInfo, RelayTransport};
+pub use connection_info::{CONNECTION_INFO_BYTES_MAX, CONNECTION_INFO_MEMORY_MAX, ConnectionInfo, RelayTransport};
 pub use error_code::ErrorCode;
 pub use name::{GameName, NameError, NameRules, PlayerName, RoomCode};
 pub use server::{

@@ -1,0 +1,140 @@
+//! What is measured with the clock: turns, and how long clients wait.
+//!
+//! A shard is told the time twice per turn: at its beginning, and when it is over. A message that was read in a turn has
+//! left the shard when the turn is over, so one record serves all messages of a turn.
+
+use hdrhistogram::Histogram;
+use std::time::Duration;
+
+/// The longest time that is told apart, in microseconds: a minute.
+pub const LATENCY_MICROS_MAX: u64 = 60_000_000;
+
+/// How often something took how long. Times are known to the microsecond, or to 1 %, whichever is coarser.
+#[derive(Debug, Clone)]
+pub struct Latency {
+    histogram: Histogram<u64>,
+    /// Of everything that was recorded.
+    sum: Duration,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_max(LATENCY_MICROS_MAX, 2).expect("constant bounds that fit together");
+        Self {
+            histogram,
+            sum: Duration::ZERO,
+        }
+    }
+}
+
+impl Latency {
+    /// Something took so long, so many times.
+    pub fn record(&mut self, took: Duration, times: u64) {
+        self.histogram
+            .saturating_record_n(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), times);
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        self.sum = self.sum.saturating_add(took.saturating_mul(times));
+    }
+
+    /// Adds what another one has recorded.
+    pub fn add(&mut self, other: &Self) {
+        // All of them have the same bounds.
+        let _ = self.histogram.add(&other.histogram);
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+
+    /// How often.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// How often it took at most `limit`.
+    #[must_use]
+    pub fn count_up_to(&self, limit: Duration) -> u64 {
+        let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        self.histogram.count_between(0, micros.min(LATENCY_MICROS_MAX))
+    }
+
+    /// How long all of it took.
+    #[must_use]
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// The time that the share `quantile` (0 to 1) of all stayed within; nothing if there is none.
+    #[must_use]
+    pub fn quantile(&self, quantile: f64) -> Option<Duration> {
+        (!self.histogram.is_empty()).then(|| Duration::from_micros(self.histogram.value_at_quantile(quantile)))
+    }
+
+    /// The longest; nothing if there is none.
+    #[must_use]
+    pub fn max(&self) -> Option<Duration> {
+        (!self.histogram.is_empty()).then(|| Duration::from_micros(self.histogram.max()))
+    }
+}
+
+/// The measurements of one shard.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter {
+    /// From the beginning of a turn to its end.
+    pub(super) turns: Latency,
+    /// From the beginning of the turn that read a game data message to the end of the turn that sent it last.
+    pub(super) relays: Latency,
+    /// From the turn that read a JoinRoom to the end of the turn that sent its RoomJoined.
+    pub(super) joins: Latency,
+    /// Messages that were read and whose last send is still to come: since when, and how many.
+    unsent: Option<(Duration, u64)>,
+}
+
+impl Meter {
+    /// A turn is over. `relayed` messages were read in it; `sent_all`: nothing of what was produced is left to be sent.
+    pub(super) fn turn_ended(&mut self, began: Duration, now: Duration, relayed: u64, sent_all: bool) {
+        self.turns.record(now.saturating_sub(began), 1);
+        if relayed > 0 {
+            let (_, count) = self.unsent.get_or_insert((began, 0));
+            *count += relayed;
+        }
+        if sent_all && let Some((since, count)) = self.unsent.take() {
+            self.relays.record(now.saturating_sub(since), count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn what_was_recorded_is_found_again() {
+        let mut latency = Latency::default();
+        assert_eq!((latency.count(), latency.quantile(0.5), latency.max()), (0, None, None));
+        latency.record(2 * MS, 3);
+        latency.record(70 * MS, 1);
+        assert_eq!((latency.count(), latency.sum()), (4, 76 * MS));
+        let counts = [1, 3, 69, 71].map(|limit| latency.count_up_to(limit * MS));
+        assert_eq!(counts, [0, 3, 3, 4]);
+        let half = latency.quantile(0.5).expect("there are some");
+        assert!(half >= 2 * MS && half <= 2 * MS + MS / 50, "{half:?}");
+        let mut other = Latency::default();
+        other.record(Duration::from_secs(3600), 1);
+        latency.add(&other);
+        assert_eq!(latency.count_up_to(Duration::from_secs(3600)), 5);
+    }
+
+    #[test]
+    fn a_message_is_relayed_when_its_last_send_is_done() {
+        let mut meter = Meter::default();
+        meter.turn_ended(NOW, MS, 2, false);
+        meter.turn_ended(5 * MS, 6 * MS, 1, false);
+        assert_eq!(meter.relays.count(), 0);
+        meter.turn_ended(9 * MS, 20 * MS, 0, true);
+        assert_eq!((meter.relays.count(), meter.relays.sum()), (3, 60 * MS));
+        meter.turn_ended(30 * MS, 31 * MS, 0, true);
+        assert_eq!((meter.relays.count(), meter.turns.count()), (3, 4));
+    }
+}

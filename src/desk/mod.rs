@@ -1,0 +1,188 @@
+//! The desk: one ordinary thread that answers what no shard can answer by itself, so that no shard and no ask ever waits
+//! for a page to be written (protocol 1).
+//!
+//! Requests come from shards, and answers go back to their mailboxes. Requests that arrive while figures are collected share
+//! the next collection, so however many ask, the shards are asked once at a time and not more often than [`PAUSE`] allows.
+
+mod collect;
+mod locks;
+mod paths;
+
+pub(crate) use locks::Locks;
+pub(crate) use paths::METRICS;
+
+use crate::control::Message;
+use crate::metrics::{self, Collected, Denied};
+use collect::Shards;
+use crossbeam_channel::RecvTimeoutError;
+use paths::Wanted;
+use signal_fish_core::http::{DeskAnswer, Inquiry};
+use signal_fish_core::shard::{Question, ToDesk};
+use signal_fish_core::{ShardIndex, Slot};
+use signal_fish_runtime::{DeskReceiver, Fault, Mail, Mailbox, ToControl};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Shortest time between the beginnings of two collections.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Period of the pieces of streams.
+const PIECE_INTERVAL: Duration = Duration::from_secs(1);
+/// Requests that are answered in one go.
+const BATCH_MAX: usize = 1024;
+
+/// The desk's state, owned by its thread.
+pub(crate) struct Desk {
+    from: DeskReceiver,
+    shards: Shards,
+    locks: Arc<Mutex<Locks>>,
+    denied: Denied,
+    /// When the last collection began.
+    began: Option<Instant>,
+    /// When the streams get their next piece; nothing while there are none.
+    next_piece: Option<Instant>,
+    fault: Fault,
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy)]
+struct Asker {
+    shard: ShardIndex,
+    slot: Slot,
+    number: u8,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        from: DeskReceiver,
+        mailboxes: Arc<[Mailbox]>,
+        control: ToControl<Message>,
+        locks: Arc<Mutex<Locks>>,
+        start: Instant,
+    ) -> Self {
+        Self {
+            from,
+            shards: Shards::new(mailboxes, control, start),
+            locks,
+            denied: Denied::default(),
+            began: None,
+            next_piece: None,
+            fault: Fault::of("desk"),
+        }
+    }
+
+    /// Serves until every shard has ended.
+    pub(crate) fn run(mut self) {
+        loop {
+            let first = match self.next_piece {
+                Some(at) => self.from.inquiries.recv_deadline(at),
+                None => self.from.inquiries.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let mut batch = match first {
+                Ok(message) => vec![message],
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            self.fault.strike();
+            self.pause();
+            batch.extend(self.from.inquiries.try_iter().take(BATCH_MAX));
+            self.serve(batch);
+        }
+    }
+
+    /// Lets some time pass since the last collection. Who comes meanwhile belongs to the batch.
+    fn pause(&mut self) {
+        let now = Instant::now();
+        if let Some(began) = self.began {
+            thread::sleep((began + PAUSE).saturating_duration_since(now));
+        }
+    }
+
+    fn serve(&mut self, batch: Vec<ToDesk>) {
+        let mut waiting = Vec::new();
+        for message in batch {
+            let ToDesk::Inquiry {
+                shard,
+                slot,
+                number,
+                inquiry,
+            } = message
+            else {
+                continue;
+            };
+            let asker = Asker { shard, slot, number };
+            match self.admit(&inquiry) {
+                Ok(wanted) => waiting.push((asker, wanted)),
+                Err(answer) => self.answer(asker, answer),
+            }
+        }
+        let piece_is_due = self.next_piece.is_some_and(|at| at <= Instant::now());
+        if waiting.iter().any(|(_, wanted)| wanted.needs_figures()) || piece_is_due {
+            self.serve_with_figures(&waiting, piece_is_due);
+        } else if !waiting.is_empty() {
+            self.began = Some(Instant::now());
+            let is_well = self.shards.ask(&self.from.replies, &Question::Alive);
+            for (asker, _) in waiting {
+                self.answer(asker, paths::health(is_well));
+            }
+        }
+    }
+
+    /// What a request wants, if it may have it.
+    ///
+    /// # Errors
+    /// The answer, if it may not, or if it can be given at once.
+    fn admit(&mut self, inquiry: &Inquiry) -> Result<Wanted, DeskAnswer> {
+        let wanted = paths::find(&inquiry.path).ok_or_else(paths::not_found)?;
+        if wanted.is_of_metrics() && !self.locks().metrics.opens_to(inquiry.authorization.as_deref()) {
+            self.denied.metrics += 1;
+            return Err(paths::unauthorized());
+        }
+        Ok(wanted)
+    }
+
+    fn locks(&self) -> std::sync::MutexGuard<'_, Locks> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve_with_figures(&mut self, waiting: &[(Asker, Wanted)], piece_is_due: bool) {
+        let now = Instant::now();
+        self.began = Some(now);
+        let collected = self.shards.collect(&self.from.replies, self.denied);
+        let (mut json, mut prometheus) = (None, None);
+        for &(asker, wanted) in waiting {
+            let answer = match wanted {
+                Wanted::Alive => paths::health(collected.is_well()),
+                Wanted::Json => paths::json(Arc::clone(
+                    json.get_or_insert_with(|| render(&collected, metrics::json)),
+                )),
+                Wanted::Prometheus => paths::prometheus(Arc::clone(
+                    prometheus.get_or_insert_with(|| render(&collected, metrics::prometheus)),
+                )),
+                Wanted::Stream => {
+                    self.shards.expect_stream(asker.shard);
+                    // The first viewer need not wait for a second.
+                    self.next_piece.get_or_insert(now);
+                    paths::stream()
+                }
+            };
+            self.answer(asker, answer);
+        }
+        if piece_is_due {
+            let text = json.unwrap_or_else(|| render(&collected, metrics::json));
+            let piece: Arc<[u8]> = [b"data: ", &*text, b"\n\n"].concat().into();
+            let fed = self.shards.feed(&piece);
+            self.next_piece = fed.then(|| (now + PIECE_INTERVAL).max(Instant::now()));
+        }
+    }
+
+    /// Answers. An answer that its shard does not take is missed there after a while.
+    fn answer(&self, asker: Asker, answer: DeskAnswer) {
+        let Asker { shard, slot, number } = asker;
+        self.shards.mail(shard, Mail::Answer { slot, number, answer });
+    }
+}
+
+fn render(collected: &Collected, write: impl Fn(&Collected) -> String) -> Arc<[u8]> {
+    write(collected).into_bytes().into()
+}

@@ -1,0 +1,15 @@
+//! What the server shows of itself. One table names every metric; JSON, Prometheus text and `docs/metrics.md` come from it.
+
+mod collected;
+mod json;
+mod manual;
+mod process;
+mod prometheus;
+mod table;
+
+pub use collected::{Collected, Denied, OfShard};
+pub use json::json;
+pub use manual::markdown;
+pub use process::Process;
+pub use prometheus::prometheus;
+pub use table::{BUCKETS, Kind, Labelled, METRICS, Metric, Source};
