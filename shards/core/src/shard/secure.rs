@@ -4,80 +4,17 @@
 use super::connection::{Head, Hello, Phase, Standing};
 use super::mail::Post;
 use super::state::Shard;
-use super::yielding::Yielding;
 use crate::http::Refusal;
 use crate::slot::Slot;
-use crate::transport::{self, Acceptor, Progress, Received, Secure, Sent, Sockets};
+use crate::transport::{self, Progress, Received, Secure, Sent, Sockets};
 use crate::ws::frame_length;
-use std::time::Duration;
 
-/// Handshakes under way at a time.
-const HANDSHAKES_MAX: usize = 64;
-/// Work on handshakes in a turn, in microseconds. One that is begun may take more.
-const HANDSHAKE_MICROS_PER_TURN: u32 = 500;
-/// Handshakes of clients that get no ticket, at once and per second: they are told why (D27), if there are not too many.
-const REFUSED_HANDSHAKES: (u32, u32) = (64, 32);
 /// Bytes received from a socket at once on a connection with TLS.
 const RECEIVED_BYTES: usize = 32 * 1024;
 /// A larger buffer for sealed bytes is not kept.
 const SEALED_BYTES_KEPT: usize = 128 * 1024;
-
 /// What a plain client reads at a door with TLS (T8).
 const TLS_EXPECTED: &str = "This port speaks TLS: use https:// or wss://.";
-
-/// What the connections of a shard share for TLS.
-#[derive(Debug)]
-pub(super) struct Tls {
-    acceptor: Option<Acceptor>,
-    /// Ciphertext that was received. It has no memory before the first connection with TLS.
-    received: Vec<u8>,
-    /// Ciphertext that is about to be sent.
-    sealed: Vec<u8>,
-    /// Work on handshakes that this turn may still do, in microseconds.
-    budget: u32,
-    under_way: Yielding,
-    /// Until when handshakes with refused clients are paid for.
-    refused: Duration,
-}
-
-impl Tls {
-    pub(super) fn new(acceptor: Option<Acceptor>) -> Self {
-        Self {
-            acceptor,
-            received: Vec::new(),
-            sealed: Vec::new(),
-            budget: 0,
-            under_way: Yielding::new(HANDSHAKES_MAX),
-            refused: Duration::ZERO,
-        }
-    }
-
-    /// An operator changed the certificate. Connections keep theirs.
-    pub(super) fn reload(&mut self, acceptor: Option<Acceptor>) {
-        self.acceptor = acceptor;
-    }
-
-    /// A turn begins.
-    pub(super) fn turn(&mut self) {
-        self.budget = HANDSHAKE_MICROS_PER_TURN;
-    }
-
-    fn spend(&mut self, micros: u32) {
-        self.budget = self.budget.saturating_sub(micros);
-    }
-
-    /// Whether a client that gets no ticket may shake hands now, to be told so.
-    fn take_refused(&mut self, now: Duration) -> bool {
-        let (burst, rate) = REFUSED_HANDSHAKES;
-        let price = Duration::from_secs(1) / rate;
-        let until = self.refused.max(now).saturating_add(price);
-        let allowed = until.saturating_sub(now) <= price * burst;
-        if allowed {
-            self.refused = until;
-        }
-        allowed
-    }
-}
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Whether the listener of a newcomer has TLS: its head then waits for a handshake.

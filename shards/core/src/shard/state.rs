@@ -2,12 +2,12 @@
 
 use super::connection::Phase;
 use super::debts::Prices;
+use super::handshakes::Tls;
 use super::mail::{Post, Reload, Request};
 use super::meter::Meter;
 use super::options::Options;
 use super::refused::RefusedAddresses;
 use super::report::{Counters, Figures, Report};
-use super::secure::Tls;
 use super::slots::Slots;
 use super::wheel::Wheel;
 use super::yielding::Yielding;

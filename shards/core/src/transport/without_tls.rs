@@ -1,6 +1,6 @@
 //! What stands in for TLS in a build without it: types that have no values.
 
-use super::{Progress, Received, Taken};
+use super::outcome::{Progress, Received, Taken};
 
 /// Nothing can be accepted.
 #[derive(Debug, Clone)]

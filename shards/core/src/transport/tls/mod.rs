@@ -7,9 +7,4 @@ mod stream;
 
 pub use client_certificates::INTERMEDIATES_MAX;
 pub use identity::{Acceptor, ClientAuth, Identity, TlsFault, certificates_of_pem, key_of_pem};
-pub use stream::Secure;
-
-/// Input of a handshake, in bytes (T5).
-pub const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
-/// Plaintext that is sealed at once, in bytes (T3).
-pub const SEALED_BYTES_MAX: usize = 64 * 1024;
+pub use stream::{HANDSHAKE_BYTES_MAX, SEALED_BYTES_MAX, Secure};

@@ -1,12 +1,16 @@
 //! Bytes in, bytes out.
 
-use super::{Acceptor, HANDSHAKE_BYTES_MAX, SEALED_BYTES_MAX};
-use crate::transport::{Progress, Received, Taken};
+use super::identity::Acceptor;
+use crate::transport::outcome::{Progress, Received, Taken};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io::{Read, Write};
 
+/// Input of a handshake, in bytes (T5).
+pub const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
+/// Plaintext that is sealed at once, in bytes (T3).
+pub const SEALED_BYTES_MAX: usize = 64 * 1024;
 /// Ciphertext that one call of receive reads at most, in bytes. Records may be empty, so plaintext alone bounds nothing.
 const CIPHERTEXT_BYTES_MAX: usize = 64 * 1024;
 
