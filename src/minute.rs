@@ -10,19 +10,20 @@ pub const INTERVAL: Duration = Duration::from_secs(60);
 /// A count since the start, in the words of the line.
 type Count = (&'static str, fn(&Totals) -> u64);
 
+/// Named as the reasons of `signal_fish_refusals_total`, as far as they are among them.
 const REFUSED: &[Count] = &[
-    ("connections_of_one_address", |totals| {
+    ("connections_per_address", |totals| {
         totals.admission.refusals.connections_per_ip
     }),
-    ("connections_server_full", |totals| {
-        totals.admission.refusals.connections
+    ("server_full", |totals| totals.admission.refusals.connections),
+    ("refused_a_moment_ago", |totals| {
+        totals.sum(|shard| shard.counters.tickets_refused_unasked)
     }),
-    ("connections_no_slot", |totals| {
-        totals.sum(|shard| shard.counters.newcomers_refused)
-    }),
-    ("connections_no_descriptor", |totals| {
+    ("no_slot", |totals| totals.sum(|shard| shard.counters.newcomers_refused)),
+    ("no_descriptor", |totals| {
         totals.sum(|shard| shard.counters.accepts_exhausted)
     }),
+    ("bad_http", |totals| totals.sum(|shard| shard.counters.heads_refused)),
     ("join_rate", |totals| totals.admission.refusals.join_rate),
     ("creation_rate", |totals| totals.admission.refusals.creation_rate),
     ("rooms_per_game", |totals| totals.admission.refusals.rooms_per_game),
@@ -53,6 +54,14 @@ const CLOSED: &[Count] = &[
     }),
     ("unauthenticated", |totals| {
         totals.sum(|shard| shard.signal_fish.closed_unauthenticated)
+    }),
+    ("broke_websocket", |totals| {
+        totals.sum(|shard| {
+            [1002, 1003, 1007, 1009]
+                .map(|code| shard.counters.closes.of(code))
+                .iter()
+                .sum()
+        })
     }),
     ("could_not_move", |totals| {
         totals.sum(|shard| shard.counters.moves_failed)
@@ -117,7 +126,7 @@ mod tests {
         totals.admission.refusals.connections_per_ip = 3;
         totals.admission.refusals.join_rate = 2;
         let told = news(REFUSED, &mut last, &totals);
-        assert_eq!(told.as_deref(), Some("connections_of_one_address=3 join_rate=2"));
+        assert_eq!(told.as_deref(), Some("connections_per_address=3 join_rate=2"));
         assert_eq!(news(REFUSED, &mut last, &totals), None);
         totals.admission.refusals.join_rate = 7;
         assert_eq!(news(REFUSED, &mut last, &totals).as_deref(), Some("join_rate=5"));
