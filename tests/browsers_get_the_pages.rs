@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 
-const PAGES: [&str; 2] = ["/", "/playground"];
+const PAGES: [&str; 3] = ["/", "/playground", "/dashboard"];
 
 fn server() -> Arc<Server> {
     static PLACE: harness::server::Shared = Mutex::new(Weak::new());
@@ -51,7 +51,7 @@ fn everything(server: &Server) -> Vec<(String, Answer)> {
         ]
         .concat();
         to_see.extend(linked.iter().map(|part| format!("/parts/{part}")));
-        let imported = quoted(&answer.body, "from \"./");
+        let imported = [quoted(&answer.body, "from \"./"), quoted(&answer.body, "import \"./")].concat();
         to_see.extend(imported.iter().map(|part| format!("{folder}{part}")));
         let from_above = quoted(&answer.body, "from \"../");
         to_see.extend(from_above.iter().map(|part| format!("/parts/{part}")));

@@ -233,6 +233,43 @@ fn refusals_are_counted_by_reason() {
 }
 
 #[test]
+fn an_event_tells_what_was_measured_since_the_one_before() {
+    let server = Server::start(json!({"shards": {"count": 2, "pin": false}}));
+    let mut viewer = server.raw();
+    viewer.ask("GET /metrics/stream", "");
+    viewer.read_until("\r\n\r\n");
+    let first = event(&mut viewer);
+    assert_eq!(
+        (&first["recent"], &first["shards"][0]["recent"]),
+        (&Value::Null, &Value::Null)
+    );
+    let clients = play(&server);
+    let (mut relays, mut joins, mut of_shards) = (0, 0, 0);
+    let count = |recent: &Value, what: &str| recent["latency"][what]["count"].as_u64().expect("a count");
+    wait_until("an event without news follows those with all of it", || {
+        let event = event(&mut viewer);
+        let now = count(&event["recent"], "relay");
+        relays += now;
+        joins += count(&event["recent"], "join");
+        let shards = event["shards"].as_array().expect("shards").iter();
+        of_shards += shards.map(|shard| count(&shard["recent"], "relay")).sum::<u64>();
+        assert!(
+            event["recent"]["latency"]["relay"]["p99_ms"].is_null() == (now == 0),
+            "{event}"
+        );
+        now == 0 && relays == event["latency"]["relay"]["count"].as_u64().expect("a count") && relays > 0
+    });
+    assert_eq!((relays, joins, of_shards), (4, 2, 4));
+    drop(clients);
+}
+
+/// The next event of a stream.
+fn event(viewer: &mut Raw) -> Value {
+    let event = viewer.read_until("\n\n");
+    serde_json::from_str(event.strip_prefix("data: ").expect("an event")).expect("JSON")
+}
+
+#[test]
 fn a_stream_brings_an_event_a_second() {
     let server = Server::start(json!({"shards": {"count": 2, "pin": false}}));
     let mut viewers: Vec<Raw> = (0..4).map(|_| server.raw()).collect();
@@ -244,10 +281,6 @@ fn a_stream_brings_an_event_a_second() {
             "{head}"
         );
     }
-    let event = |viewer: &mut Raw| -> Value {
-        let event = viewer.read_until("\n\n");
-        serde_json::from_str(event.strip_prefix("data: ").expect("an event")).expect("JSON")
-    };
     for viewer in &mut viewers {
         wait_until("all four are seen", || event(viewer)["totals"]["streams_active"] == 4);
     }

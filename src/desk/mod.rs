@@ -41,6 +41,8 @@ pub(crate) struct Desk {
     began: Option<Instant>,
     /// When the streams get their next piece; nothing while there are none.
     next_piece: Option<Instant>,
+    /// What the last piece was made of; nothing while there are no streams.
+    last_piece: Option<Collected>,
     fault: Fault,
 }
 
@@ -67,6 +69,7 @@ impl Desk {
             denied: Denied::default(),
             began: None,
             next_piece: None,
+            last_piece: None,
             fault: Fault::of("desk"),
         }
     }
@@ -169,10 +172,14 @@ impl Desk {
             self.answer(asker, answer);
         }
         if piece_is_due {
-            let text = json.unwrap_or_else(|| render(&collected, metrics::json));
-            let piece: Arc<[u8]> = [b"data: ", &*text, b"\n\n"].concat().into();
+            let text = match &self.last_piece {
+                Some(last) => metrics::json_since(&collected, last),
+                None => metrics::json(&collected),
+            };
+            let piece: Arc<[u8]> = format!("data: {text}\n\n").into_bytes().into();
             let fed = self.shards.feed(&piece);
             self.next_piece = fed.then(|| (now + PIECE_INTERVAL).max(Instant::now()));
+            self.last_piece = fed.then_some(collected);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::collected::{Collected, OfShard};
 use super::table::{METRICS, Source};
 use serde_json::{Map, Number, Value};
-use signal_fish_core::shard::Latency;
+use signal_fish_core::shard::{Figures, Latency};
 use std::time::Duration;
 
 /// Beginning of the names of this server's own metrics; JSON leaves it out.
@@ -14,6 +14,37 @@ const OF_SHARD: &str = "signal_fish_shard_";
 /// The metrics as a JSON object on one line.
 #[must_use]
 pub fn json(collected: &Collected) -> String {
+    Value::Object(object(collected)).to_string()
+}
+
+/// The same with `recent`, at the top and in each shard: what was measured since `earlier`.
+#[must_use]
+pub fn json_since(collected: &Collected, earlier: &Collected) -> String {
+    let mut root = object(collected);
+    let all = |latency| collected.latency(latency).since(&earlier.latency(latency));
+    root.insert("recent".to_owned(), recent(all));
+    if let Some(Value::Array(rows)) = root.get_mut("shards") {
+        for (row, (now, then)) in rows.iter_mut().zip(collected.shards.iter().zip(&earlier.shards)) {
+            let (Some(now), Some(then)) = (&now.figures, &then.figures) else {
+                continue;
+            };
+            row["recent"] = recent(|latency| latency(now).since(latency(then)));
+        }
+    }
+    Value::Object(root).to_string()
+}
+
+/// Percentiles of every latency in the table.
+fn recent(measured: impl Fn(fn(&Figures) -> &Latency) -> Latency) -> Value {
+    let of_table = METRICS.iter().filter_map(|metric| match metric.source {
+        Source::Latency(latency) => Some((latency_name(metric.name), percentiles(&measured(latency)))),
+        _ => None,
+    });
+    let latencies: Map<_, _> = of_table.collect();
+    serde_json::json!({ "latency": latencies })
+}
+
+fn object(collected: &Collected) -> Map<String, Value> {
     let mut root = Map::new();
     for (key, value) in [
         ("active_rooms", collected.sum(|shard| shard.report.gauges.rooms as u64)),
@@ -64,7 +95,7 @@ pub fn json(collected: &Collected) -> String {
     root.insert("process".to_owned(), process.into());
     root.insert("latency".to_owned(), latencies.into());
     root.insert("shards".to_owned(), shards.into());
-    Value::Object(root).to_string()
+    root
 }
 
 fn shard_row((index, shard): (usize, &OfShard)) -> Value {

@@ -65,8 +65,10 @@ to clients) and `uptime_seconds`. Beside them:
 | `process` | metrics that begin with `process_`, without that |
 | `shards` | one object per shard: `shard`, its metrics without `signal_fish_shard_` in their names, and its own `latency` |
 
-An event of the stream is `data: ` and the object on one line. The stream ends when the server drains. A shard serves at
-most 32 streams; one more gets 503. A viewer that leaves 256 KiB unread is disconnected.
+An event of the stream is `data: ` and the object on one line. At the top and in each shard it has one more key, `recent`,
+whose `latency` is of the time since the event before; the first event of a server that nobody watched has none. The stream
+ends when the server drains. A shard serves at most 32 streams; one more gets 503. A viewer that leaves 256 KiB unread is
+disconnected.
 
 ## Table
 

@@ -8,7 +8,7 @@ mod prometheus;
 mod table;
 
 pub use collected::{Collected, Denied, OfShard};
-pub use json::json;
+pub use json::{json, json_since};
 pub use manual::markdown;
 pub use process::Process;
 pub use prometheus::prometheus;

@@ -540,6 +540,7 @@ pub const METRICS: &[Metric] = &[
     each_held!("spectators", "Spectators in rooms now.", gauges.spectators),
     each_held!("streams", "Streams of metrics open now.", |shard| shard.streams),
     each_held!("outbox_bytes", "Bytes that wait to be sent.", |shard| shard
+        .report
         .outbox_bytes),
     each!(
         "accepted_total",

@@ -231,6 +231,7 @@ impl Session {
                     window_bytes: input.limit(),
                     // A client may stop reading.
                     reads_bytes_max: if input.flag() { 0 } else { input.limit() },
+                    ..Line::default()
                 };
                 *world.network().line(id) = line;
                 world.settle();

@@ -6,6 +6,13 @@ use signal_fish_core::ListenerIndex;
 use std::collections::VecDeque;
 use tungstenite::handshake::derive_accept_key;
 
+/// A message of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
 /// The key that every client sends.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
@@ -43,13 +50,20 @@ pub struct Client {
     stage: Stage,
     input: Input,
     /// Frames that wait for the upgrade.
-    waiting: VecDeque<Vec<u8>>,
+    waiting: VecDeque<(Vec<u8>, Option<Sent>)>,
     outgoing: Vec<u8>,
     finishes: bool,
+    /// Messages for the ledger.
+    sent: Vec<Sent>,
+    /// It has sent bytes that are no messages.
+    is_garbled: bool,
+    was_open: bool,
     /// How far [`Client::news`] got.
     read: usize,
     /// Everything it ever got.
     pub got: Vec<Got>,
+    /// Pings that it sent.
+    pub pings: usize,
     /// Pongs that it got.
     pub pongs: usize,
     /// Whether it answers pings.
@@ -108,8 +122,12 @@ impl Client {
             waiting: VecDeque::new(),
             outgoing,
             finishes: false,
+            sent: Vec::new(),
+            is_garbled: false,
+            was_open: false,
             read: 0,
             got: Vec::new(),
+            pings: 0,
             pongs: 0,
             answers_pings: false,
             hurries: false,
@@ -133,29 +151,41 @@ impl Client {
         self.stage == Stage::Over
     }
 
+    /// Whether it got a close frame, and has not ended its own direction.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        !self.finishes && matches!(self.got.last(), Some(Got::Closed(..)))
+    }
+
+    /// Whether it was upgraded, and what it heard ends with a close frame.
+    pub(crate) fn heard_to_the_end(&self) -> bool {
+        let closed = matches!(self.got.last(), Some(Got::Closed(..) | Got::Answer(..)));
+        self.input.unread().is_empty() && (closed || !self.was_open)
+    }
+
     /// Sends a text message as soon as its WebSocket is open.
     pub fn say(&mut self, text: &str) {
-        self.send(masked_text(text));
+        self.send(masked_text(text), Some(Sent::Text(text.to_owned())));
     }
 
     /// Sends a binary message.
     pub fn say_binary(&mut self, payload: &[u8]) {
-        self.send(masked_binary(payload));
+        self.send(masked_binary(payload), Some(Sent::Binary(payload.to_vec())));
     }
 
     /// Sends a ping.
     pub fn ping(&mut self) {
-        self.send(masked_ping(b"ping"));
+        self.pings += usize::from(!self.finishes && !self.is_over());
+        self.send(masked_ping(b"ping"), None);
     }
 
     /// Sends a pong that nobody asked for.
     pub fn pong(&mut self) {
-        self.send(masked_pong(b""));
+        self.send(masked_pong(b""), None);
     }
 
     /// Sends a close frame.
     pub fn close(&mut self, code: u16) {
-        self.send(masked_close(code));
+        self.send(masked_close(code), None);
     }
 
     /// Ends its direction behind what it has sent, without a close frame. It still hears.
@@ -165,17 +195,39 @@ impl Client {
 
     /// Sends bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) {
+        self.is_garbled = true;
+        self.put(bytes);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
         if !self.finishes {
             self.outgoing.extend_from_slice(bytes);
         }
     }
 
-    fn send(&mut self, frame: Vec<u8>) {
+    fn send(&mut self, frame: Vec<u8>, message: Option<Sent>) {
         match self.stage {
-            Stage::Asking(_) if !self.hurries => self.waiting.push_back(frame),
+            Stage::Asking(_) if !self.hurries => self.waiting.push_back((frame, message)),
             Stage::Over => {}
-            _ => self.write(&frame),
+            _ => self.put_frame(&frame, message),
         }
+    }
+
+    fn put_frame(&mut self, frame: &[u8], message: Option<Sent>) {
+        if !self.finishes {
+            self.sent.extend(message);
+        }
+        self.put(frame);
+    }
+
+    /// Whether it sends anything, or ends.
+    pub(crate) fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty() || !self.sent.is_empty() || self.finishes
+    }
+
+    /// Messages that it has sent since the last call, and whether it sends other bytes as well.
+    pub(crate) fn take_sent(&mut self) -> (Vec<Sent>, bool) {
+        (std::mem::take(&mut self.sent), self.is_garbled)
     }
 
     /// What it sends, and whether it ends behind that.
@@ -238,8 +290,9 @@ impl Client {
             assert_eq!(field("sec-websocket-accept").as_deref(), Some(&*accept));
             self.input.skip(length + 4);
             self.stage = Stage::Open;
-            for frame in std::mem::take(&mut self.waiting) {
-                self.write(&frame);
+            self.was_open = true;
+            for (frame, message) in std::mem::take(&mut self.waiting) {
+                self.put_frame(&frame, message);
             }
             return true;
         }
@@ -263,7 +316,7 @@ impl Client {
             Frame::Ping(payload) => {
                 self.got.push(Got::Ping);
                 if self.answers_pings {
-                    self.write(&masked_pong(&payload));
+                    self.put(&masked_pong(&payload));
                 }
             }
             Frame::Pong(_) => self.pongs += 1,
@@ -271,7 +324,7 @@ impl Client {
                 self.got.push(Got::Closed(code, reason));
                 self.stage = Stage::Over;
                 if self.closes_politely {
-                    self.write(&masked_close(code));
+                    self.put(&masked_close(code));
                     self.finishes = true;
                 }
             }

@@ -7,13 +7,17 @@
 //! |---|---|
 //! | [`world`] | a server and its clients, step by step; what holds after every step |
 //! | `client`, `frames`, `messages` | what clients send and get |
+//! | [`schedule`] | random schedules with every fault, and how a failing one is shrunk |
+//! | [`ledger`] | what every client was promised, what came, and why they differ |
 //! | `network`, `sockets`, `post` | what carries bytes and mail, and its faults |
 //! | `plan`, `random`, `replay` | the settings, the seeds, and how to play a seed again |
 //! | [`shards`], `sink` | shards for the benches, whose sockets cost next to nothing |
 //!
-//! Imports run one way: `world` → `client`, `post` → `sockets` → `network` → `random`.
+//! Imports run one way: `schedule` → `world` → `post` → `ledger` → `client`, `sockets` → `network` → `random`.
 #![forbid(unsafe_code)]
 
+pub mod ledger;
+pub mod schedule;
 pub mod shards;
 pub mod world;
 

@@ -3,12 +3,15 @@
 //! Bytes of a client are first on the wire, then arrive in pieces; every arrival is an edge, as epoll tells it. Bytes of
 //! the server wait in a window of limited size until the client reads them.
 
+mod inspection;
+mod server_side;
+
 use crate::random::Sequence;
-use signal_fish_core::transport::{Event, Ready, Received, Sent};
 use signal_fish_core::{ListenerIndex, ShardIndex, Slot};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Names a connection of the network, counted from 0.
 pub type ConnectionId = usize;
@@ -25,6 +28,8 @@ pub struct Line {
     pub window_bytes: usize,
     /// Most bytes that the client reads at once; how many is drawn. 0: it does not read.
     pub reads_bytes_max: usize,
+    /// Time between two arrivals of the client's bytes.
+    pub drips: Duration,
 }
 
 impl Default for Line {
@@ -34,6 +39,7 @@ impl Default for Line {
             arrives_bytes_max: usize::MAX,
             window_bytes: usize::MAX,
             reads_bytes_max: usize::MAX,
+            drips: Duration::ZERO,
         }
     }
 }
@@ -82,10 +88,20 @@ struct Connection {
     window: VecDeque<u8>,
     /// The server was told that there is no room.
     blocked: bool,
+    /// That was so at some time.
+    was_blocked: bool,
     /// How the server's direction ended.
     end: Option<End>,
+    /// The server ended its direction behind everything that it had to send.
+    is_finished: bool,
     /// Whether an event of it is queued.
     told: bool,
+    /// When bytes of the client may arrive again.
+    arrives_at: Duration,
+    /// Some bytes of the client arrived later than those before them.
+    came_in_pieces: bool,
+    /// When something of the client arrived last.
+    arrived_last: Duration,
 }
 
 /// What belongs to one shard.
@@ -109,7 +125,11 @@ pub struct Network {
     for_clients: BTreeSet<ConnectionId>,
     /// Connections whose server side is not closed.
     open: BTreeSet<ConnectionId>,
+    /// Who was in a slot last.
+    occupants: BTreeMap<(u16, u32, u32), ConnectionId>,
     random: Sequence,
+    /// The time, as the world sets it.
+    pub now: Duration,
     /// Whether events of one shard are told in any order.
     pub shuffles_events: bool,
     /// Events wait, although what they tell of has happened.
@@ -133,7 +153,9 @@ impl Network {
             under_way: BTreeSet::new(),
             for_clients: BTreeSet::new(),
             open: BTreeSet::new(),
+            occupants: BTreeMap::new(),
             random,
+            now: Duration::ZERO,
             shuffles_events: false,
             holds_events: false,
             exhausted_accepts: 0,
@@ -147,35 +169,11 @@ impl Network {
         self.progress
     }
 
-    /// Connections whose server side is not closed, waiting ones included.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.open.len()
-    }
-
-    /// Connections whose server side is not closed although their client's end has arrived, or they are lost.
-    pub fn ended(&self) -> impl Iterator<Item = ConnectionId> {
-        let ended = |id: &ConnectionId| self.connections[*id].finished || self.connections[*id].lost;
-        self.open.iter().copied().filter(ended)
-    }
-
-    /// Where the server's side of a connection is.
-    #[must_use]
-    pub fn place(&self, id: ConnectionId) -> Place {
-        self.connections[id].place
-    }
-
     /// What a connection does with bytes.
     pub fn line(&mut self, id: ConnectionId) -> &mut Line {
         // Whatever changes, the client may have to look again.
         self.for_clients.insert(id);
         &mut self.connections[id].line
-    }
-
-    /// Bytes of the server that the client has not read.
-    #[must_use]
-    pub fn unread_by_client(&self, id: ConnectionId) -> usize {
-        self.connections[id].window.len()
     }
 
     // The client's side.
@@ -210,8 +208,13 @@ impl Network {
             fails_sends: false,
             window: VecDeque::new(),
             blocked: false,
+            was_blocked: false,
             end: (!listening).then_some(End::Reset),
+            is_finished: false,
             told: false,
+            arrives_at: Duration::ZERO,
+            came_in_pieces: false,
+            arrived_last: Duration::ZERO,
         });
         self.progress += 1;
         id
@@ -262,7 +265,6 @@ impl Network {
         }
         self.progress += 1;
         if connection.blocked {
-            connection.blocked = false;
             self.tell(id);
         }
         bytes
@@ -316,14 +318,21 @@ impl Network {
         } else {
             1 + self.random.up_to(most - 1)
         };
+        if connection.arrives_at > self.now {
+            self.under_way.insert(id);
+            return;
+        }
         let was = (connection.arrived.len(), connection.finished);
         connection.arrived.extend(connection.wire.drain(..count));
         connection.finished = connection.finishing && connection.wire.is_empty();
         let edge = was != (connection.arrived.len(), connection.finished);
         if !connection.wire.is_empty() {
+            connection.came_in_pieces = true;
             self.under_way.insert(id);
         }
         if edge {
+            connection.arrived_last = self.now;
+            connection.arrives_at = self.now.saturating_add(connection.line.drips);
             self.progress += 1;
             self.tell(id);
         }
@@ -358,156 +367,5 @@ impl Network {
             connection.told = true;
             self.watches[usize::from(shard.0)].ready.push_back(id);
         }
-    }
-
-    // The server's side.
-
-    /// Whether there is an event.
-    #[must_use]
-    pub(crate) fn has_event(&self, shard: ShardIndex) -> bool {
-        let watch = &self.watches[usize::from(shard.0)];
-        !self.holds_events && (!watch.newcomers.is_empty() || !watch.ready.is_empty())
-    }
-
-    pub(crate) fn next_event(&mut self, shard: ShardIndex) -> Option<Event> {
-        if self.holds_events {
-            return None;
-        }
-        let watch = &mut self.watches[usize::from(shard.0)];
-        if let Some(listener) = watch.newcomers.pop_first() {
-            self.progress += 1;
-            return Some(Event::Newcomers(listener));
-        }
-        loop {
-            let last = watch.ready.len().checked_sub(1)?;
-            let which = if self.shuffles_events {
-                self.random.up_to(last)
-            } else {
-                0
-            };
-            let id = watch.ready.remove(which)?;
-            let connection = &mut self.connections[id];
-            connection.told = false;
-            let Place::At(at, slot) = connection.place else {
-                continue;
-            };
-            assert_eq!(at, shard, "events go to the shard of the socket");
-            let ended = connection.finished || connection.lost;
-            let ready = Ready {
-                input: ended || !connection.arrived.is_empty(),
-                ended,
-                output: connection.window.len() < connection.line.window_bytes,
-            };
-            self.progress += 1;
-            return Some(Event::Ready(slot, ready));
-        }
-    }
-
-    /// The next in the queue of a listener.
-    pub(crate) fn accept(
-        &mut self,
-        shard: ShardIndex,
-        listener: ListenerIndex,
-    ) -> Option<(ConnectionId, IpAddr, Arc<()>)> {
-        let queue = &mut self.watches[usize::from(shard.0)].queue;
-        let at = queue.iter().position(|(of, _)| *of == listener)?;
-        let (_, id) = queue.remove(at)?;
-        let connection = &mut self.connections[id];
-        connection.place = Place::Unwatched;
-        self.progress += 1;
-        Some((id, connection.peer, Arc::clone(&connection.socket)))
-    }
-
-    pub(crate) fn watch(&mut self, id: ConnectionId, shard: ShardIndex, slot: Slot) {
-        let connection = &mut self.connections[id];
-        assert_eq!(connection.place, Place::Unwatched, "a socket is in one slot at a time");
-        connection.place = Place::At(shard, slot);
-        connection.told = false;
-        self.progress += 1;
-        self.tell(id);
-    }
-
-    pub(crate) fn unwatch(&mut self, id: ConnectionId) {
-        self.connections[id].place = Place::Unwatched;
-        self.connections[id].blocked = false;
-        self.progress += 1;
-    }
-
-    pub(crate) fn receive(&mut self, id: ConnectionId, buffer: &mut [u8]) -> Received {
-        let connection = &mut self.connections[id];
-        if connection.lost {
-            return Received::Lost;
-        }
-        let count = buffer.len().min(connection.arrived.len());
-        if count == 0 {
-            return if connection.finished {
-                Received::Ended
-            } else {
-                Received::Nothing
-            };
-        }
-        for (to, from) in buffer.iter_mut().zip(connection.arrived.drain(..count)) {
-            *to = from;
-        }
-        self.progress += 1;
-        Received::Bytes(count)
-    }
-
-    /// Whatever has arrived is thrown away.
-    pub(crate) fn discard(&mut self, id: ConnectionId) {
-        self.connections[id].arrived.clear();
-    }
-
-    pub(crate) fn send(&mut self, id: ConnectionId, bytes: &[u8]) -> Sent {
-        let connection = &mut self.connections[id];
-        if connection.lost || connection.fails_sends {
-            return Sent::Lost;
-        }
-        assert_eq!(connection.end, None, "nothing is sent behind the end");
-        let room = connection.line.window_bytes.saturating_sub(connection.window.len());
-        let count = room.min(bytes.len());
-        connection.blocked = count < bytes.len();
-        if count == 0 {
-            return Sent::Blocked;
-        }
-        connection.window.extend(&bytes[..count]);
-        self.for_clients.insert(id);
-        self.progress += 1;
-        Sent::Bytes(count)
-    }
-
-    pub(crate) fn shut(&mut self, id: ConnectionId) {
-        let connection = &mut self.connections[id];
-        if connection.end.is_none() {
-            connection.end = Some(End::Finished);
-            self.for_clients.insert(id);
-            self.progress += 1;
-        }
-    }
-
-    /// Closing with unread input resets the connection, which destroys what the client has not read yet.
-    pub(crate) fn close(&mut self, id: ConnectionId) {
-        let connection = &mut self.connections[id];
-        connection.place = Place::Closed;
-        let unread = !connection.arrived.is_empty();
-        connection.arrived.clear();
-        self.open.remove(&id);
-        self.progress += 1;
-        if unread {
-            self.reset(id);
-        } else {
-            self.shut(id);
-        }
-    }
-
-    pub(crate) fn stop_listening(&mut self, shard: ShardIndex) -> Vec<ConnectionId> {
-        let watch = &mut self.watches[usize::from(shard.0)];
-        watch.listening = false;
-        watch.newcomers.clear();
-        let queue: Vec<_> = watch.queue.drain(..).map(|(_, id)| id).collect();
-        for &id in &queue {
-            self.connections[id].place = Place::Unwatched;
-        }
-        queue
     }
 }

@@ -8,6 +8,9 @@ use signal_fish_core::shard::Options;
 use signal_fish_core::{ListenerIndex, ws};
 use std::time::Duration;
 
+/// The time of day when worlds begin.
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_700_000_000);
+
 /// Limits that stop nobody.
 #[must_use]
 pub fn open_limits() -> Limits {

@@ -1,9 +1,12 @@
 //! Mail between shards and with the control plane, each pair with a delay of its own. What one pair sends stays in order.
 
+use crate::ledger::Ledger;
+use crate::network::{ConnectionId, Network};
 use crate::random::Sequence;
 use crate::sockets::Socket;
-use signal_fish_core::ShardIndex;
-use signal_fish_core::shard::{Mail, Post, Request, ToDesk};
+use signal_fish_core::protocol::Trouble;
+use signal_fish_core::shard::{Cause, Mail, Post, Request, ToDesk, Told};
+use signal_fish_core::{ShardIndex, Slot};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -185,13 +188,30 @@ impl Mailroom {
 pub struct SimulatedPost {
     shard: ShardIndex,
     room: Rc<RefCell<Mailroom>>,
+    network: Rc<RefCell<Network>>,
+    ledger: Option<Rc<RefCell<Ledger>>>,
 }
 
 impl SimulatedPost {
     /// The post of a shard.
     #[must_use]
-    pub fn new(shard: ShardIndex, room: Rc<RefCell<Mailroom>>) -> Self {
-        Self { shard, room }
+    pub fn new(
+        shard: ShardIndex,
+        room: Rc<RefCell<Mailroom>>,
+        network: Rc<RefCell<Network>>,
+        ledger: Option<Rc<RefCell<Ledger>>>,
+    ) -> Self {
+        Self {
+            shard,
+            room,
+            network,
+            ledger,
+        }
+    }
+
+    fn connection(&self, slot: Slot) -> ConnectionId {
+        let occupant = self.network.borrow().occupant(self.shard, slot);
+        occupant.unwrap_or_else(|| panic!("{slot:?} of {:?} was never taken", self.shard))
     }
 }
 
@@ -201,14 +221,44 @@ impl Post<Socket> for SimulatedPost {
     }
 
     fn take(&mut self) -> Option<Mail<Socket>> {
-        self.room.borrow_mut().take(self.shard)
+        let mail = self.room.borrow_mut().take(self.shard)?;
+        if let Some(ledger) = &self.ledger {
+            match &mail {
+                Mail::Verdict { slot, verdict, .. } => {
+                    ledger.borrow_mut().answered(self.connection(*slot), verdict);
+                }
+                Mail::Drain => ledger.borrow_mut().drained(self.shard),
+                _ => {}
+            }
+        }
+        Some(mail)
     }
 
     fn mail(&mut self, to: ShardIndex, mail: Mail<Socket>) -> Result<(), Mail<Socket>> {
         self.room.borrow_mut().mail(self.shard, to, mail)
     }
 
+    fn witness(&mut self, told: Told<'_>) {
+        if let Some(ledger) = &self.ledger {
+            let mut ledger = ledger.borrow_mut();
+            if let Told::Left(slot, cause) = told {
+                let (id, network) = (self.connection(slot), self.network.borrow());
+                match cause {
+                    Cause::Silent => ledger.is_silent(id, network.arrived_last(id)),
+                    Cause::Slow => assert!(network.is_blocked(id), "client {id} takes bytes"),
+                    Cause::Trouble(Trouble::MessageTimeout) if network.came_in_pieces(id) => ledger.garbled(id),
+                    _ => {}
+                }
+            }
+            let find = |slot| self.connection(slot);
+            ledger.told(self.shard, find, &told);
+        }
+    }
+
     fn request(&mut self, request: Request) {
+        if let (Some(ledger), Request::Ask { slot, ask, .. }) = (&self.ledger, &request) {
+            ledger.borrow_mut().asked(self.connection(*slot), ask);
+        }
         let mut room = self.room.borrow_mut();
         let due = room.due();
         room.requests[usize::from(self.shard.0)].push(due, request);

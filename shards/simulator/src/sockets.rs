@@ -144,7 +144,7 @@ impl Sockets for SimulatedSockets {
 
     fn shut(&mut self, slot: Slot) {
         let id = self.connection(slot);
-        self.network().shut(id);
+        self.network().finish(id);
     }
 
     fn refuse(&mut self, socket: Socket, last: &[u8]) {

@@ -18,7 +18,9 @@ mod design;
 mod turns;
 
 use crate::client::Client;
+use crate::ledger::Ledger;
 use crate::network::{ConnectionId, Line, Network};
+use crate::plan::EPOCH;
 use crate::post::{Mailroom, SimulatedPost};
 use crate::random::Sequence;
 use crate::sockets::SimulatedSockets;
@@ -28,9 +30,9 @@ use signal_fish_core::http::Sites;
 use signal_fish_core::protocol;
 use signal_fish_core::protocol::matchbox::Matchbox;
 use signal_fish_core::protocol::signal_fish::{Settings, SignalFish};
-use signal_fish_core::shard::{Next, Plan, Report, Shard};
+use signal_fish_core::shard::{Next, Options, Plan, Report, Shard};
 use signal_fish_core::{Now, ShardIndex, Slot};
-use std::cell::{RefCell, RefMut};
+use std::cell::{Ref, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -79,6 +81,12 @@ pub struct World {
     asks: VecDeque<(ShardIndex, Slot, Ask)>,
     next_shard: u16,
     seed: u64,
+    ledger: Option<Rc<RefCell<Ledger>>>,
+    /// Until when each shard has no turn.
+    stalls: Vec<Duration>,
+    options: Options,
+    /// What happened so far, as a number.
+    trace: u64,
     /// A shard ended while a connection was on its way to it; what that held is gone with it.
     lost: bool,
 }
@@ -131,6 +139,15 @@ impl World {
             matchbox: design.matchbox,
         };
         let sites = Arc::new(Sites::new(design.site, design.other_sites));
+        let ledger = design.keeps_ledger.then(|| {
+            let ledger = Ledger::new(
+                Arc::clone(&settings.signal_fish),
+                design.options.clone(),
+                routing.clone(),
+                design.limits.clone(),
+            );
+            Rc::new(RefCell::new(ledger))
+        });
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {
@@ -143,7 +160,7 @@ impl World {
                 random: Box::new(Sequence::stream(seed, 1000 + u64::from(index.0))),
             };
             let sockets = SimulatedSockets::new(index, Rc::clone(&network));
-            let post = SimulatedPost::new(index, Rc::clone(&mailroom));
+            let post = SimulatedPost::new(index, Rc::clone(&mailroom), Rc::clone(&network), ledger.clone());
             Runner {
                 shard: Shard::new(plan, sockets, post),
                 next: Next::Now,
@@ -170,6 +187,10 @@ impl World {
             asks: VecDeque::new(),
             next_shard: 0,
             seed,
+            ledger,
+            stalls: vec![Duration::ZERO; usize::from(shards)],
+            options: design.options,
+            trace: 0xcbf2_9ce4_8422_2325,
             lost: false,
         }
     }
@@ -182,6 +203,23 @@ impl World {
     /// The mail between shards, to change how it travels.
     pub fn mailroom(&mut self) -> RefMut<'_, Mailroom> {
         self.mailroom.borrow_mut()
+    }
+
+    /// The ledger, if one is kept.
+    #[must_use]
+    pub fn ledger(&self) -> Option<Ref<'_, Ledger>> {
+        self.ledger.as_ref().map(|ledger| ledger.borrow())
+    }
+
+    /// A number that tells apart what happened: two worlds that went the same way have the same.
+    #[must_use]
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    /// A shard has no turn for so long.
+    pub fn stall(&mut self, shard: usize, time: Duration) {
+        self.stalls[shard] = self.now + time;
     }
 
     /// What a shard knows of Signal Fish.
@@ -230,7 +268,7 @@ impl World {
     fn time(&self) -> Now {
         Now {
             monotonic: self.now,
-            unix: Duration::from_secs(1_700_000_000) + self.now,
+            unix: EPOCH + self.now,
         }
     }
 }

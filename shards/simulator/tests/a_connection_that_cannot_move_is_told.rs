@@ -4,7 +4,7 @@
 use serde_json::json;
 use signal_fish_core::ShardIndex;
 use signal_fish_simulator::world::{Design, Got, Id, World, join, just};
-use signal_fish_simulator::{Client, LOCALHOST, upgrade};
+use signal_fish_simulator::{Client, LOCALHOST, Line, upgrade};
 use std::time::Duration;
 
 const SLOTS: usize = 8;
@@ -103,6 +103,31 @@ fn its_mailbox_is_full() {
     let id = traveller(&mut world, &code);
     is_turned_back(&mut world, id);
     assert_eq!(moves_failed(&world), [1, 0]);
+    finish(world);
+}
+
+/// Schedule 595 of the simulator: whoever cannot go is closed in the slot that it had, and its socket had refused bytes
+/// before it was taken out.
+#[test]
+fn who_did_not_read_is_told_as_soon_as_it_reads() {
+    let (mut world, code) = full();
+    world.mailroom().moves_max = 0;
+    let id = world.admit_to(ShardIndex(0), LOCALHOST, Client::upgrading(""));
+    *world.network().line(id) = Line {
+        window_bytes: 20,
+        reads_bytes_max: 0,
+        ..Line::default()
+    };
+    for _ in 0..2 {
+        world.send(id, just("Ping"));
+    }
+    assert!(world.network().is_blocked(id));
+    world.join(id, &code, "Bob", 2);
+    assert_eq!(moves_failed(&world), [1, 0]);
+    *world.network().line(id) = Line::default();
+    world.settle();
+    let expected = [just("Pong"), just("Pong"), json!({"closed": [1013, "try again later"]})];
+    assert_eq!(world.take(id), expected);
     finish(world);
 }
 

@@ -40,6 +40,7 @@ fn line(random: &mut Sequence) -> Line {
         arrives_bytes_max: some(50, 40),
         window_bytes: some(50, 300),
         reads_bytes_max: some(50, 80),
+        ..Line::default()
     }
 }
 
@@ -152,7 +153,7 @@ fn play(seed: u64) {
             9 => run.world.stand_still(Duration::from_secs(random.up_to(40) as u64)),
             10 if random.chance(20) => {
                 let id = run.ids[random.up_to(script::CLIENTS - 1)];
-                run.world.network().fail_sends(id);
+                run.world.break_output(id);
             }
             11 => {
                 // A part of a message, whose rest never comes.

@@ -102,7 +102,7 @@ fn who_asks_for_pages_and_does_not_read_them_gets_no_more_of_them() {
         world.line = Line::default();
         let id = admit(&mut world, HEALTH);
         world.expect(id, answers(&[200]));
-        world.report(0).outbound_bytes
+        world.report(0).outbox_bytes
     });
     assert_eq!(others, held);
     assert!((PAGE_BYTES..4 * PAGE_BYTES).contains(&held), "{held}");
@@ -115,9 +115,9 @@ fn who_asks_for_pages_and_does_not_read_them_gets_no_more_of_them() {
     world.line.window_bytes = 2_000;
     world.line.reads_bytes_max = 0;
     admit(&mut world, &PAGE.repeat(120));
-    assert!(world.report(0).outbound_bytes > 0);
+    assert!(world.report(0).outbox_bytes > 0);
     millis(&mut world, 13_000);
-    assert_eq!(world.report(0).outbound_bytes, 0);
+    assert_eq!(world.report(0).outbox_bytes, 0);
 }
 
 // ----- clocks

@@ -154,3 +154,11 @@ impl Ticket {
         self.handshake_at
     }
 }
+
+impl Permit {
+    /// App and game of the room.
+    #[must_use]
+    pub fn game(&self) -> (Option<AppIndex>, &str) {
+        (self.app, &self.game)
+    }
+}

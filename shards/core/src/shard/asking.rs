@@ -1,7 +1,7 @@
 //! Effects are carried out here: questions, moves and closes leave the protocols as effects, verdicts come back.
 
 use super::connection::{Asker, Phase};
-use super::mail::{Post, Request};
+use super::mail::{Cause, Post, Request, Told};
 use super::state::Shard;
 use crate::admission::{Ask, Verdict};
 use crate::effects::{Cx, Effect, Outboxes};
@@ -123,6 +123,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Ends a session while effects are carried out; what it leads to is carried out with them.
     fn end_session(&mut self, slot: Slot, protocol: Protocol) {
+        self.post.witness(Told::Left(slot, Cause::Slow));
         let mut cx = Cx::new(self.now, slot, &mut self.effects);
         self.protocols.left(protocol, &mut cx);
     }

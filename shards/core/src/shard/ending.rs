@@ -3,7 +3,7 @@
 //! answer.
 
 use super::connection::{Linger, Phase};
-use super::mail::{Mail, Post};
+use super::mail::{Cause, Mail, Post, Told};
 use super::state::Shard;
 use super::turn::DRAINED_PER_TURN_MAX;
 use crate::admission::Notice;
@@ -30,9 +30,24 @@ pub(super) fn refusal_text(refusal: Refusal) -> Vec<u8> {
     answer
 }
 
+/// Code and reason for the log; codes are those of RFC 6455, section 7.1.5.
+fn logged(cause: Cause<'_>) -> (u16, &'static str) {
+    match cause {
+        Cause::Closed(code) => (code.unwrap_or(1005), "the client closed"),
+        Cause::Ended => (ABNORMAL, "the connection ended without a close frame"),
+        Cause::Lost => (ABNORMAL, "the connection was lost"),
+        Cause::Silent => (1008, "ping timeout"),
+        // Those who end these log them themselves.
+        Cause::Slow => (1013, "too slow"),
+        Cause::Trouble(_) => (1008, "trouble"),
+    }
+}
+
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
-    /// Ends the session of an open connection without the protocol's doing. Code and reason are for the log.
-    pub(super) fn leave(&mut self, slot: Slot, protocol: Protocol, code: u16, reason: &str) {
+    /// Ends the session of an open connection without the protocol's doing.
+    pub(super) fn leave(&mut self, slot: Slot, protocol: Protocol, cause: Cause<'_>) {
+        self.post.witness(Told::Left(slot, cause));
+        let (code, reason) = logged(cause);
         self.log_closed(slot, protocol, code, reason);
         if code == ABNORMAL {
             self.effects.closes.count(code);
@@ -83,6 +98,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Closes an open connection for a reason that its client is told first.
     pub(super) fn give_notice(&mut self, slot: Slot, protocol: Protocol, trouble: &Trouble, code: u16, reason: &str) {
         self.log_closed(slot, protocol, code, reason);
+        self.post.witness(Told::Left(slot, Cause::Trouble(trouble)));
         self.with_protocols(slot, |protocols, cx| {
             protocols.explain(protocol, cx, trouble);
             protocols.left(protocol, cx);

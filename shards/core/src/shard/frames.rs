@@ -2,19 +2,13 @@
 
 use super::connection::{Incomplete, Phase, Rest};
 use super::debts::Caused;
-use super::ending::ABNORMAL;
-use super::mail::Post;
+use super::mail::{Cause, Post, Told};
 use super::state::Shard;
 use super::turn::{BYTES_PER_TURN_MAX, FRAMES_PER_TURN_MAX};
 use crate::protocol::{Message, Protocol, Trouble};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets, Taken};
 use crate::ws::{Event, Violation, write_close, write_pong};
-
-/// For the log, as RFC 6455 section 7.1.5 names a close frame without a code.
-const NO_STATUS: u16 = 1005;
-const ENDED: &str = "the connection ended without a close frame";
-const LOST: &str = "the connection was lost";
 
 /// What one connection may still do in this turn.
 struct Budget {
@@ -93,11 +87,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 // It may still read the answers to what it sent.
                 Received::Ended if connection.has_unread() => return,
                 Received::Ended => {
-                    self.leave(slot, protocol, ABNORMAL, ENDED);
+                    self.leave(slot, protocol, Cause::Ended);
                     self.begin_closing(slot, true);
                 }
                 Received::Lost => {
-                    self.leave(slot, protocol, ABNORMAL, LOST);
+                    self.leave(slot, protocol, Cause::Lost);
                     self.release(slot);
                 }
             }
@@ -142,12 +136,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 connection.readable = taken.more
             }
             (Received::Ended, _) => {
-                self.leave(slot, protocol, ABNORMAL, ENDED);
+                self.leave(slot, protocol, Cause::Ended);
                 self.begin_closing(slot, true);
             }
             // An end that was told and cannot be read is the end all the same: its output may be lost alone.
             (Received::Lost | Received::Nothing, Some(_)) => {
-                self.leave(slot, protocol, ABNORMAL, LOST);
+                self.leave(slot, protocol, Cause::Lost);
                 self.release(slot);
             }
             (_, None) => {}
@@ -272,7 +266,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Event::Pong => return,
             Event::Close(said) => {
                 let (code, reason) = said.unzip();
-                self.leave(slot, protocol, code.unwrap_or(NO_STATUS), "the client closed");
+                self.leave(slot, protocol, Cause::Closed(code));
                 if self.effects.outboxes.shut(slot) {
                     self.effects.closes.count(1000);
                     self.effects
@@ -282,6 +276,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 return self.begin_closing(slot, true);
             }
         };
+        self.post.witness(Told::Message(slot, message));
         self.with_protocols(slot, |protocols, cx| protocols.message(protocol, cx, message));
     }
 

@@ -1,7 +1,7 @@
 //! A connection that speaks HTTP: requests are read and answered one after the other, until one of them is an upgrade.
 
 use super::connection::{Head, Phase, Rest, Standing};
-use super::mail::Post;
+use super::mail::{Post, Told};
 use super::moving::Stage;
 use super::newcomers::LAST_HEADS;
 use super::state::Shard;
@@ -357,6 +357,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// The upgrade is answered, or its answer is in the outbox: the session begins.
     pub(super) fn open(&mut self, slot: Slot, protocol: Protocol, opening: &Opening) {
         self.effects.outboxes.open(slot);
+        self.post.witness(Told::Opened(slot));
         self.with_protocols(slot, |protocols, cx| protocols.opened(protocol, cx, opening));
         self.arm(slot);
         self.run_soon(slot);

@@ -4,8 +4,8 @@ use super::moving::Moving;
 use super::report::{Figures, Report};
 use crate::admission::{Ask, Notice, Verdict};
 use crate::http::{DeskAnswer, Inquiry, Sites};
-use crate::protocol::Protocol;
 use crate::protocol::signal_fish::Settings;
+use crate::protocol::{Message, Protocol, Trouble};
 use crate::slot::{ShardIndex, Slot};
 use crate::transport::Acceptor;
 use std::sync::Arc;
@@ -35,6 +35,44 @@ pub trait Post<K> {
 
     /// The turn is over: the control plane may look at what was requested in it.
     fn turn_ends(&mut self) {}
+
+    /// The protocol is about to be told this. Production has no use for it; a simulator keeps its books by it.
+    #[inline(always)]
+    fn witness(&mut self, _told: Told<'_>) {}
+}
+
+/// What a protocol is told, apart from mail.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// A connection was upgraded.
+    Opened(Slot),
+    /// A connection sent a message.
+    Message(Slot, Message<'a>),
+    /// A connection has arrived from another shard.
+    Arrived(Slot),
+    /// The deadline that the protocol set for a connection has come.
+    Due(Slot),
+    /// A connection ends without the protocol's doing.
+    Left(Slot, Cause<'a>),
+    /// Time has passed for rooms.
+    Tick,
+}
+
+/// Why a connection ends without its protocol's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause<'a> {
+    /// Its client sent a close frame, with this code.
+    Closed(Option<u16>),
+    /// Its client's direction has ended.
+    Ended,
+    /// It is lost.
+    Lost,
+    /// Its client was silent for too long.
+    Silent,
+    /// Its client reads too slowly (D26).
+    Slow,
+    /// Its client is told what is wrong.
+    Trouble(&'a Trouble),
 }
 
 /// What others send to a shard.

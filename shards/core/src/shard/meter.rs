@@ -43,6 +43,16 @@ impl Latency {
         self.sum = self.sum.saturating_add(other.sum);
     }
 
+    /// What was recorded since `earlier`, which is an earlier state of this one.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut recent = self.clone();
+        // Nothing was taken away in between, so this does not fail.
+        let _ = recent.histogram.subtract(&earlier.histogram);
+        recent.sum = self.sum.saturating_sub(earlier.sum);
+        recent
+    }
+
     /// How often.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -120,10 +130,19 @@ mod tests {
         assert_eq!(counts, [0, 3, 3, 4]);
         let half = latency.quantile(0.5).expect("there are some");
         assert!(half >= 2 * MS && half <= 2 * MS + MS / 50, "{half:?}");
+        let earlier = latency.clone();
+        latency.record(5 * MS, 2);
+        let recent = latency.since(&earlier);
+        assert_eq!(
+            (recent.count(), recent.sum(), recent.count_up_to(4 * MS)),
+            (2, 10 * MS, 0)
+        );
+        let longest = recent.max().expect("there are some");
+        assert!(longest >= 5 * MS && longest < 6 * MS, "{longest:?}");
         let mut other = Latency::default();
         other.record(Duration::from_secs(3600), 1);
         latency.add(&other);
-        assert_eq!(latency.count_up_to(Duration::from_secs(3600)), 5);
+        assert_eq!(latency.count_up_to(Duration::from_secs(3600)), 7);
     }
 
     #[test]

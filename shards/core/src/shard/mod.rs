@@ -46,7 +46,7 @@ mod turn;
 mod wheel;
 mod yielding;
 
-pub use mail::{Mail, Post, Question, Reload, Reply, Request, ToDesk};
+pub use mail::{Cause, Mail, Post, Question, Reload, Reply, Request, ToDesk, Told};
 pub use meter::{LATENCY_MICROS_MAX, Latency};
 pub use moving::Moving;
 pub use options::Options;

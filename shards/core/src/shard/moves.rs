@@ -1,7 +1,7 @@
 //! Connections that move to the shard that owns their room, as one value.
 
 use super::connection::{Phase, Rest};
-use super::mail::{Mail, Post, Request};
+use super::mail::{Mail, Post, Request, Told};
 use super::moving::{Moving, Stage, State};
 use super::state::Shard;
 use crate::protocol::journal::{self, Line};
@@ -80,7 +80,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 .refuse(socket, &Self::sealed_words(state.tls.take(), &last));
         } else {
             if let Some(connection) = self.slots.get_mut(slot) {
+<<<<<<< HEAD
                 connection.tls = state.tls.take();
+=======
+                // It was taken out of the sockets: they tell of room only after it has refused bytes again.
+                connection.blocked = false;
+>>>>>>> main
             }
             self.effects
                 .outboxes
@@ -153,6 +158,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Stage::Opening(protocol, opening) => self.open(slot, protocol, &opening),
             Stage::Session(session) => {
                 self.effects.outboxes.open(slot);
+                self.post.witness(Told::Arrived(slot));
                 self.with_protocols(slot, |protocols, cx| protocols.arrived(cx, session));
                 self.arm(slot);
                 self.run_soon(slot);

@@ -13,9 +13,13 @@ pub struct Report {
     /// Connections in whatever phase.
     pub connections: usize,
     /// Bytes that wait to be sent, of all connections.
+<<<<<<< HEAD
     pub outbound_bytes: usize,
     /// TLS handshakes under way.
     pub handshakes: usize,
+=======
+    pub outbox_bytes: usize,
+>>>>>>> main
     /// What the shard counted.
     pub counters: Counters,
     /// What Signal Fish counted.
@@ -33,8 +37,6 @@ pub struct Figures {
     pub report: Report,
     /// Streams that are open.
     pub streams: usize,
-    /// Bytes that wait in outboxes.
-    pub outbox_bytes: usize,
     /// Turns: from the beginning to the end.
     pub turns: Latency,
     /// Game data: from the beginning of the turn that read it to the end of the turn that sent it last.

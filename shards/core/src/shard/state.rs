@@ -186,14 +186,25 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         &self.protocols.matchbox
     }
 
+    /// Bytes that wait to be sent, for all connections and for one.
+    #[must_use]
+    pub fn unsent(&self, slot: Slot) -> (usize, usize) {
+        let outboxes = &self.effects.outboxes;
+        (outboxes.held(), outboxes.unsent(slot).len())
+    }
+
     /// What it counted, and what is there now.
     #[must_use]
     pub fn report(&self) -> Report {
         Report {
             shard: self.index,
             connections: self.slots.live(),
+<<<<<<< HEAD
             handshakes: self.handshakes_under_way(),
             outbound_bytes: self.effects.outboxes.held(),
+=======
+            outbox_bytes: self.effects.outboxes.held(),
+>>>>>>> main
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
                 closes: self.effects.closes,
@@ -218,7 +229,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Figures {
             report: self.report(),
             streams: self.streams.iter().filter(is_open).count(),
-            outbox_bytes: self.effects.outboxes.held(),
             turns,
             relays,
             joins,

@@ -1,7 +1,7 @@
 //! Deadlines of connections: heads, silence, messages that take too long, the end (D24, D39).
 
 use super::connection::Phase;
-use super::mail::Post;
+use super::mail::{Cause, Post, Told};
 use super::state::Shard;
 use crate::protocol::{Protocol, Trouble};
 use crate::slot::Slot;
@@ -68,6 +68,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.fired = fired;
         if self.protocols.next_due() <= now {
             any = true;
+            self.post.witness(Told::Tick);
             self.protocols.tick(self.now, &mut self.effects);
             self.settle();
         }
@@ -131,6 +132,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let now = self.now.monotonic;
         let of_protocol = self.protocols.deadline(protocol, slot);
         if of_protocol.is_some_and(|deadline| deadline <= now) {
+            self.post.witness(Told::Due(slot));
             return self.with_protocols(slot, |protocols, cx| protocols.due(protocol, cx));
         }
         let Some(connection) = self.slots.get_mut(slot) else {
@@ -167,7 +169,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         // No code of the protocols says this, so the close frame alone explains (D9).
         self.counters.closed_silent += 1;
-        self.leave(slot, protocol, 1008, "ping timeout");
+        self.leave(slot, protocol, Cause::Silent);
         self.close(slot, 1008, "ping timeout");
     }
 }

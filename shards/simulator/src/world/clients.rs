@@ -2,6 +2,7 @@
 
 use super::{Id, World};
 use crate::client::Client;
+use crate::ledger::Rule;
 use crate::network::Place;
 use crate::sockets::LOCALHOST;
 use serde_json::Value;
@@ -32,10 +33,19 @@ impl World {
 
     /// Connects a client to a shard.
     pub fn admit_to(&mut self, shard: ShardIndex, ip: IpAddr, client: Client) -> Id {
+        let id = self.enter(shard, ip, client);
+        self.settle();
+        id
+    }
+
+    /// The same, and nobody has noticed yet.
+    pub fn enter(&mut self, shard: ShardIndex, ip: IpAddr, client: Client) -> Id {
         let line = self.line;
         let id = self.network().connect((shard, client.listener), ip, line);
+        if let Some(ledger) = &self.ledger {
+            ledger.borrow_mut().connected(ip);
+        }
         self.clients.push(client);
-        self.settle();
         id
     }
 
@@ -72,9 +82,25 @@ impl World {
 
     /// The network loses a client. While it moves between shards its new shard learns of it on arrival.
     pub fn drop_client(&mut self, id: Id) {
-        self.clients[id].vanish();
-        self.network().lose(id);
+        self.lose_client(id);
         self.settle();
+    }
+
+    /// The same, and nobody has noticed yet.
+    pub fn lose_client(&mut self, id: Id) {
+        self.clients[id].vanish();
+        if let Some(ledger) = &self.ledger {
+            ledger.borrow_mut().excuse(id, Rule::Lost);
+        }
+        self.network().lose(id);
+    }
+
+    /// Sends to a client fail from now on, and nothing else tells that its connection is lost.
+    pub fn break_output(&mut self, id: Id) {
+        if let Some(ledger) = &self.ledger {
+            ledger.borrow_mut().excuse(id, Rule::Lost);
+        }
+        self.network().fail_sends(id);
     }
 
     /// A client ends its direction behind what it has sent, without a close frame.

@@ -30,6 +30,8 @@ pub struct Design {
     pub other_sites: Vec<Site<Protocol>>,
     /// What new connections do with bytes.
     pub line: Line,
+    /// Whether a [ledger](crate::ledger) is kept. It knows Signal Fish over WebSocket, from clients without a proxy.
+    pub keeps_ledger: bool,
 }
 
 impl Design {
@@ -47,6 +49,7 @@ impl Design {
             other_sites: other_sites(),
             matchbox: matchbox::Settings::default(),
             line: Line::default(),
+            keeps_ledger: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Time, and who does what when: clients, the network, the shards and the control plane have their turns.
 
 use super::World;
-use crate::network::End;
+use crate::network::{End, Line};
 use signal_fish_core::admission::{Ask, Notice, Verdict};
 use signal_fish_core::shard::{Mail, Next, Request};
 use signal_fish_core::{ShardIndex, Slot};
@@ -35,7 +35,10 @@ impl World {
             Next::At(deadline) => Some(deadline),
             Next::Now | Next::Ended => None,
         });
-        deadlines.chain(self.mailroom.borrow().next_due()).min()
+        let others = [self.mailroom.borrow().next_due(), self.network.borrow().next_arrival()];
+        let deadlines = deadlines.chain(self.stalls.iter().copied());
+        let deadlines = deadlines.chain(others.into_iter().flatten());
+        deadlines.filter(|deadline| *deadline > self.now).min()
     }
 
     /// Tells every shard to drain, and lets everything settle.
@@ -54,10 +57,34 @@ impl World {
 
     /// Answers the oldest question that is held, if there is one.
     pub fn answer(&mut self) -> Option<Ask> {
-        let (shard, slot, ask) = self.asks.pop_front()?;
-        self.decide(shard, slot, ask.clone());
+        let ask = self.asks.front().map(|(_, _, ask)| ask.clone())?;
+        self.answer_one();
         self.settle();
         Some(ask)
+    }
+
+    /// The same, and nobody has read the answer yet.
+    pub fn answer_one(&mut self) {
+        if let Some((shard, slot, ask)) = self.asks.pop_front() {
+            self.decide(shard, slot, ask);
+        }
+    }
+
+    /// Whatever was set to go wrong goes well from now on. What is lost stays lost.
+    pub fn mend(&mut self) {
+        (self.hold_verdicts, self.hold_moves) = (false, false);
+        self.stalls.fill(Duration::ZERO);
+        let mut mailroom = self.mailroom();
+        mailroom.delay_max = Duration::ZERO;
+        mailroom.moves_max = usize::MAX;
+        drop(mailroom);
+        let clients = self.clients.len();
+        let mut network = self.network();
+        network.holds_events = false;
+        network.exhausted_accepts = 0;
+        for id in 0..clients {
+            *network.line(id) = Line::default();
+        }
     }
 
     /// The questions that are held, oldest first.
@@ -67,7 +94,11 @@ impl World {
     }
 
     fn decide(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
+        let asked = self.ledger.is_some().then(|| ask.clone());
         let verdict = self.admission.decide(self.now, ask);
+        if let (Some(ledger), Some(asked)) = (&self.ledger, asked) {
+            ledger.borrow_mut().decided(self.now, &asked, &verdict);
+        }
         if self.has_ended(usize::from(shard.0)) {
             return self.give_back(verdict);
         }
@@ -79,10 +110,17 @@ impl World {
     /// A verdict finds nobody any more.
     fn give_back(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Connected(ticket) => self.admission.give_back(Notice::ConnectionEnded(ticket)),
-            Verdict::RoomOpened(permit) => self.admission.give_back(Notice::RoomEnded(permit)),
+            Verdict::Connected(ticket) => self.noticed(Notice::ConnectionEnded(ticket)),
+            Verdict::RoomOpened(permit) => self.noticed(Notice::RoomEnded(permit)),
             Verdict::Admitted | Verdict::Refused(_) => {}
         }
+    }
+
+    fn noticed(&mut self, notice: Notice) {
+        if let Some(ledger) = &self.ledger {
+            ledger.borrow_mut().given_back(&notice);
+        }
+        self.admission.give_back(notice);
     }
 
     /// Lets everything happen that happens now.
@@ -98,6 +136,9 @@ impl World {
 
     /// One step of everybody: a shard has at most one turn in it. Returns whether anything happened.
     pub fn round(&mut self) -> bool {
+        self.network().now = self.now;
+        self.mailroom().now = self.now;
+        self.mailroom().holds_moves = self.hold_moves;
         let mut busy = self.write();
         busy |= self.network().arrive();
         for shard in 0..self.runners.len() {
@@ -112,6 +153,17 @@ impl World {
         let mut busy = false;
         let mut network = self.network.borrow_mut();
         for (id, client) in self.clients.iter_mut().enumerate() {
+            if !client.has_outgoing() {
+                continue;
+            }
+            if let Some(ledger) = &self.ledger {
+                let (sent, is_garbled) = client.take_sent();
+                let mut ledger = ledger.borrow_mut();
+                ledger.sent(id, sent.into_iter());
+                if is_garbled {
+                    ledger.garbled(id);
+                }
+            }
             let (bytes, finishes) = client.take_outgoing();
             busy |= network.write(id, &bytes, finishes);
         }
@@ -128,14 +180,19 @@ impl World {
             Next::At(deadline) => deadline <= self.now,
         };
         let called = self.network.borrow().has_event(shard) || self.mailroom.borrow().has_mail(shard);
-        if !asked && !called {
+        if !asked && !called || self.stalls[index] > self.now {
             return false;
         }
         let now = self.time();
+        if let Some(ledger) = &self.ledger {
+            ledger.borrow_mut().turn_begins(self.now);
+        }
         let before = self.progress();
         let runner = &mut self.runners[index];
         runner.next = runner.shard.turn(now);
+        self.check_turn(index);
         let after = self.progress();
+        self.note(after ^ (index as u64) << 56);
         let seed = self.seed;
         self.now += self.turn_time;
         self.mailroom.borrow_mut().now = self.now;
@@ -162,6 +219,14 @@ impl World {
         true
     }
 
+    /// Something happened: the trace goes on.
+    pub(super) fn note(&mut self, what: u64) {
+        let nanos = u64::try_from(self.now.as_nanos()).unwrap_or(u64::MAX);
+        for word in [what, nanos] {
+            self.trace = (self.trace ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        }
+    }
+
     fn progress(&self) -> u64 {
         self.network.borrow().progress() + self.mailroom.borrow().progress()
     }
@@ -182,7 +247,7 @@ impl World {
                     self.admission.hear(shard, connections);
                     self.asks.push_back((shard, slot, ask));
                 }
-                Some(Request::Notice(notice)) => self.admission.give_back(notice),
+                Some(Request::Notice(notice)) => self.noticed(notice),
                 Some(Request::Report(report)) => {
                     self.admission.hear(report.shard, report.connections);
                     let runner = &mut self.runners[usize::from(report.shard.0)];
@@ -208,7 +273,13 @@ impl World {
             let bytes = network.read(id);
             busy |= !bytes.is_empty();
             let client = &mut self.clients[id];
+            let before = client.got.len();
             client.hear(&bytes);
+            if let Some(ledger) = &self.ledger {
+                for got in &client.got[before..] {
+                    ledger.borrow_mut().came(id, got);
+                }
+            }
             match network.end(id) {
                 Some(End::Finished | End::Reset) => client.ended(),
                 None => network.reads_on(id),

@@ -156,7 +156,10 @@ impl Run {
 
     /// The clients of a script in a world of this design.
     pub fn of(design: Design) -> Self {
-        let mut world = World::build(design);
+        let mut world = World::build(Design {
+            keeps_ledger: true,
+            ..design
+        });
         let ids = (0..CLIENTS).map(|_| world.connect()).collect();
         Self { world, ids, said: 0 }
     }

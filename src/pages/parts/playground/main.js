@@ -18,9 +18,18 @@ let room = null;
 let seat = readSeat();
 
 function show() {
+  const focused = document.activeElement;
   showConnection(connection, seat, room);
   showRoom(room, connection.state === "open");
   showFigures(figures);
+  // Whoever works by keyboard goes on where the work goes on, if what had the focus is gone.
+  if (focused !== document.body && !focused.checkVisibility()) nextStep().focus();
+}
+
+function nextStep() {
+  if (room && connection.state === "open") return byId(room.isSpectator ? "leave" : "text");
+  if (connection.state === "open") return byId("enter");
+  return byId(seat ? "resume" : "connect");
 }
 
 function setSeat(next) {
@@ -193,7 +202,7 @@ byId("say").addEventListener("submit", (event) => {
   connection.send("GameData", { data });
   // The server sends it to everybody else.
   addChat(room, room.you, data);
-  byId("text").value = "";
+  event.target.reset();
 });
 
 // ----- the beginning

@@ -98,7 +98,7 @@ export function addChat(room, from, data) {
   const text = typeof data?.chat === "string" ? data.chat : JSON.stringify(data);
   addLine(
     element(
-      "li",
+      "p",
       { className: from === room.you ? "mine" : "" },
       element("span", { className: "who" }, nameOf(room, from)),
       `: ${text}`,
@@ -108,7 +108,7 @@ export function addChat(room, from, data) {
 
 /** A line of news between the chat. */
 export function addNews(text) {
-  addLine(element("li", { className: "news" }, text));
+  addLine(element("p", { className: "news" }, text));
 }
 
 export function clearChat() {
