@@ -80,12 +80,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 .refuse(socket, &Self::sealed_words(state.tls.take(), &last));
         } else {
             if let Some(connection) = self.slots.get_mut(slot) {
-<<<<<<< HEAD
                 connection.tls = state.tls.take();
-=======
                 // It was taken out of the sockets: they tell of room only after it has refused bytes again.
                 connection.blocked = false;
->>>>>>> main
             }
             self.effects
                 .outboxes

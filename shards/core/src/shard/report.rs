@@ -13,13 +13,9 @@ pub struct Report {
     /// Connections in whatever phase.
     pub connections: usize,
     /// Bytes that wait to be sent, of all connections.
-<<<<<<< HEAD
-    pub outbound_bytes: usize,
+    pub outbox_bytes: usize,
     /// TLS handshakes under way.
     pub handshakes: usize,
-=======
-    pub outbox_bytes: usize,
->>>>>>> main
     /// What the shard counted.
     pub counters: Counters,
     /// What Signal Fish counted.

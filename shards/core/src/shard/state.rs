@@ -199,12 +199,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Report {
             shard: self.index,
             connections: self.slots.live(),
-<<<<<<< HEAD
-            handshakes: self.handshakes_under_way(),
-            outbound_bytes: self.effects.outboxes.held(),
-=======
             outbox_bytes: self.effects.outboxes.held(),
->>>>>>> main
+            handshakes: self.handshakes_under_way(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
                 closes: self.effects.closes,
