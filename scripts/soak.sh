@@ -173,3 +173,5 @@ cat >"$scratch/facts.json" <<FACTS
 }
 FACTS
 scripts/soak/judge.py "$scratch"
+# A judge that finds nothing would find nothing wrong.
+scripts/soak/judge_misses_nothing.py "$scratch"

@@ -115,11 +115,9 @@ fn who_connects_while_it_drains_is_answered_and_holds_nobody_up() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(server.wait_for_exit().code(), Some(0));
-    assert!(
-        begin.elapsed() < Duration::from_secs(DRAIN / 2),
-        "{:?}",
-        begin.elapsed()
-    );
+    // Two seconds for whom nobody can tell, one for the last head, two for its answer; ten would be those of any head.
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(9), "{took:?}");
     let end = Instant::now();
     let mut refused = 0;
     for (number, (mut stream, connected)) in newcomers.into_iter().enumerate() {

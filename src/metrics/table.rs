@@ -270,6 +270,11 @@ pub const METRICS: &[Metric] = &[
         source: Source::By("reason", refusals),
     },
     sum!(
+        "url_hints_ignored_total",
+        "Rooms named in URLs that were not heeded because their shard holds far more connections than the others.",
+        counters.hints_ignored
+    ),
+    sum!(
         "slow_consumer_closes_total",
         "Clients disconnected with 1013 because they read too slowly.",
         counters.closed_slow
@@ -418,6 +423,11 @@ pub const METRICS: &[Metric] = &[
         "reconnection_events_buffered_total",
         "Broadcasts kept for players who may return.",
         signal_fish.events_recorded
+    ),
+    sum!(
+        "reconnection_events_given_up_total",
+        "Broadcasts that were let go of because the replays of all rooms took too much memory.",
+        signal_fish.events_given_up
     ),
     sum!(
         "cleanup_expired_players_total",
