@@ -109,7 +109,8 @@ pub enum Refusal {
 #[must_use = "a ticket that is dropped instead of given back is counted for ever"]
 pub struct Ticket {
     pub(super) ip: IpAddr,
-    pub(super) handshake_at: Duration,
+    /// In nanoseconds: a ticket lies in every slot, and a duration takes twice the room.
+    pub(super) handshake_at: u64,
 }
 
 /// The place of one room.
@@ -151,7 +152,7 @@ impl Ticket {
     /// When its TLS handshake may begin, in monotonic time (T5).
     #[must_use]
     pub fn handshake_at(&self) -> Duration {
-        self.handshake_at
+        Duration::from_nanos(self.handshake_at)
     }
 }
 

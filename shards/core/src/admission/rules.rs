@@ -161,9 +161,11 @@ impl Admission {
         self.connections.add(ip);
         self.totals.connections_total += 1;
         let handshake_at = if securely {
-            self.handshakes.begin(self.now, ip)
+            let at = self.handshakes.begin(self.now, ip);
+            // Five centuries fit.
+            u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
         } else {
-            Duration::ZERO
+            0
         };
         Ok(Ticket { ip, handshake_at })
     }
