@@ -19,6 +19,8 @@ pub(crate) enum Serves {
     Main,
     /// Matchbox.
     Matchbox,
+    /// The room relay.
+    Relay,
 }
 
 impl Serves {
@@ -27,6 +29,7 @@ impl Serves {
         match self {
             Self::Main => "main",
             Self::Matchbox => "matchbox",
+            Self::Relay => "relay",
         }
     }
 
@@ -35,6 +38,7 @@ impl Serves {
         match self {
             Self::Main => "`bind` and `port`",
             Self::Matchbox => "`matchbox.bind` and `matchbox.port`",
+            Self::Relay => "`relay.bind` and `relay.port`",
         }
     }
 }
@@ -52,5 +56,10 @@ pub(crate) fn doors(config: &Config) -> Vec<Door> {
         address,
         tls: tls && config.matchbox.tls,
     });
-    [Some(main), matchbox].into_iter().flatten().collect()
+    let relay = config.relay_address().map(|address| Door {
+        serves: Serves::Relay,
+        address,
+        tls,
+    });
+    [Some(main), matchbox, relay].into_iter().flatten().collect()
 }

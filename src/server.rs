@@ -205,6 +205,7 @@ impl Server {
         let settings = protocol::Settings {
             signal_fish: Arc::new(settings),
             matchbox: config.matchbox_settings(),
+            relay: config.relay_settings(),
         };
         let sites = Arc::new(site::sites(config, &handle.doors, routes));
         for ((at, inbox), (listeners, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
@@ -250,7 +251,7 @@ impl ServerHandle {
         self.doors[0].address
     }
 
-    /// Addresses of the other listeners, and what they serve: `matchbox`.
+    /// Addresses of the other listeners, and what they serve: `matchbox`, `relay`.
     pub fn other_addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         self.doors.iter().skip(1).map(|door| (door.serves.name(), door.address))
     }
@@ -374,6 +375,7 @@ fn options(config: &Config, connections_max: usize, shards: usize) -> Options {
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
         ticketless_max: ticketless_per_shard(shards),
         slots_max: connections_max + SLOTS_SPARE,
+        relay: config.relay_options(),
         ..Options::default()
     }
 }

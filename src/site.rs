@@ -34,10 +34,12 @@ pub(crate) fn sites(config: &Config, doors: &[Door], main: Routes<Protocol>) -> 
     };
     let others = doors.iter().skip(1).map(|door| match door.serves {
         Serves::Main => site(main.clone(), main_origins(config), door.tls),
+        // Whoever comes from a wrong origin is told by the protocol.
+        Serves::Relay => site(relay_routes(), Origins::Any, door.tls),
         Serves::Matchbox => site(
             Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))])
                 .with_rooms(Protocol::Matchbox),
-            any_or_listed(&config.matchbox.allowed_origins),
+            Origins::any_or_listed(&config.matchbox.allowed_origins),
             door.tls,
         ),
     });
@@ -46,17 +48,18 @@ pub(crate) fn sites(config: &Config, doors: &[Door], main: Routes<Protocol>) -> 
     Sites::new(site(main, main_origins(config), tls), others)
 }
 
-fn main_origins(config: &Config) -> Origins {
-    Origins::parse(&config.security.cors_origins)
+fn relay_routes() -> Routes<Protocol> {
+    Routes::new(vec![
+        ("/", Target::WebSocket(Protocol::Relay)),
+        ("/healthz", Target::Text("ok")),
+        ("/readyz", Target::ReadyText("ready", "not-ready")),
+        ("/metrics", Target::Desk(Access::Public)),
+    ])
+    .with_desk_prefix("/relay")
 }
 
-/// An empty list stops nobody.
-fn any_or_listed(origins: &[String]) -> Origins {
-    if origins.is_empty() {
-        Origins::Any
-    } else {
-        Origins::Listed(origins.to_vec())
-    }
+fn main_origins(config: &Config) -> Origins {
+    Origins::parse(&config.security.cors_origins)
 }
 
 /// Of Signal Fish alone, whatever the listener.

@@ -199,9 +199,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         server = Server(arguments, folder)
-        fresh = server.idle_us_per_second()
-        rounds = [one_round(arguments, server, folder) for _ in range(arguments.rounds)]
-        status = server.end()
+        try:
+            fresh = server.idle_us_per_second()
+            rounds = [one_round(arguments, server, folder) for _ in range(arguments.rounds)]
+        finally:
+            # Also when a round fails; attackers end by themselves.
+            status = server.end()
         # What a server at rest uses is little, and noisy.
         idle = max(2 * fresh, fresh + 500)
         bounds = {**BOUNDS, "flood: idle µs/s after": idle, "connects: idle µs/s after": idle}

@@ -94,6 +94,15 @@ pub(super) const ORIGINS: TextCheck = TextCheck {
     },
 };
 
+/// The name of a subprotocol: a token of HTTP.
+pub(super) const SUBPROTOCOL: TextCheck = TextCheck {
+    expected: "a name of letters, digits and !#$%&'*+-.^_`|~",
+    accept: |text| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        (!text.is_empty() && text.len() <= 128 && text.bytes().all(fits)).then(|| text.to_owned())
+    },
+};
+
 /// One web origin.
 pub(super) const ORIGIN: TextCheck = TextCheck {
     expected: "an origin such as \"https://play.example.org\" (scheme, host and port, nothing after)",

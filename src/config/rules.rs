@@ -19,7 +19,7 @@ pub(super) fn refuse_what_is_not_built(resolved: &Resolved, faults: &mut Faults)
             faults.add(|| Fault {
                 origin: resolved.origin(key.path).clone(),
                 key: key.path.to_owned(),
-                value: Some(value.to_string()),
+                value: (!key.secret).then(|| value.to_string()),
                 problem: format!(
                     "this version has no such protection and does not start as if it had; expected {}",
                     key.default

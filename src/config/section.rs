@@ -17,6 +17,7 @@
 //! whose function does not exist.
 
 use serde::{Deserialize, Deserializer};
+use signal_fish_core::protocol::relay;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::shard::Options;
 use std::sync::LazyLock;
@@ -68,6 +69,9 @@ pub(super) use section;
 
 /// The defaults of Signal Fish. A key whose value goes to the protocol takes its default from here.
 pub(super) static SIGNAL_FISH: LazyLock<Settings> = LazyLock::new(Settings::default);
+
+/// The defaults of the room relay. A key whose value goes to the protocol takes its default from here.
+pub(super) static RELAY: LazyLock<relay::Settings> = LazyLock::new(relay::Settings::default);
 
 /// The defaults of a shard. A key whose value goes to the shards takes its default from here.
 pub(super) static SHARD: LazyLock<Options> = LazyLock::new(Options::default);

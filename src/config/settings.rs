@@ -5,11 +5,14 @@ use super::sections::security::AppEntry;
 use super::typed::Config;
 use crate::host::limits::connections_by_open_files;
 use crate::host::memory;
-use signal_fish_core::admission::{AppLimits, Limits};
-use signal_fish_core::protocol::matchbox;
+use signal_fish_core::admission::{AppLimits, Limits, Rate, Rates};
+use signal_fish_core::http::Origins;
 use signal_fish_core::protocol::signal_fish::wire::NameRules;
 use signal_fish_core::protocol::signal_fish::{App, SdkCompatibility, Settings};
+use signal_fish_core::protocol::{matchbox, relay};
+use signal_fish_core::shard::RelayOptions;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 impl Config {
     /// What Signal Fish is told.
@@ -94,6 +97,43 @@ impl Config {
         self.matchbox.enabled.then_some(address)
     }
 
+    /// What the room relay is told.
+    #[must_use]
+    pub fn relay_settings(&self) -> relay::Settings {
+        let relay = &self.relay;
+        relay::Settings {
+            room_id_length_max: relay.room_id_max_length,
+            room_capacity: relay.room_capacity,
+            heartbeat_interval: relay.heartbeat_interval,
+            client_messages: Rate::per_10s(relay.messages_per_10s),
+            ip_messages: Rate::per_10s(relay.ip_messages_per_10s),
+            room_messages: Rate::per_10s(relay.room_messages_per_10s),
+            require_wss: relay.require_wss,
+            origins: Arc::new(Origins::any_or_listed(&relay.allowed_origins)),
+            subprotocol: relay.subprotocol.as_deref().map(Arc::from),
+            require_token: false,
+            invalid_messages_max: self.security.max_invalid_messages,
+        }
+    }
+
+    /// What a shard is told about connections to the room relay.
+    #[must_use]
+    pub fn relay_options(&self) -> RelayOptions {
+        RelayOptions {
+            message_bytes_max: self.relay.message_max_bytes,
+            outbound_bytes_max: self.relay.backpressure_close_bytes,
+            silence_max: self.relay.heartbeat_interval * 2,
+            drain_timeout: self.relay.drain_timeout,
+        }
+    }
+
+    /// Where clients of the relay connect, if they may.
+    #[must_use]
+    pub fn relay_address(&self) -> Option<SocketAddr> {
+        let address = SocketAddr::new(self.relay.bind.unwrap_or(self.bind), self.relay.port);
+        self.relay.enabled.then_some(address)
+    }
+
     /// What admission is told.
     #[must_use]
     pub fn admission_limits(&self) -> Limits {
@@ -105,6 +145,10 @@ impl Config {
             handshakes_per_sec_per_ip: self.security.transport.tls.handshakes_per_sec_per_ip,
             join_attempts_max: self.rate_limit.max_join_attempts,
             time_window: self.rate_limit.time_window,
+            relay: Rates {
+                connections: Rate::per_10s(self.relay.connections_per_10s),
+                messages: Rate::per_10s(self.relay.ip_messages_per_10s),
+            },
             apps: self
                 .security
                 .authorized_apps

@@ -9,6 +9,7 @@ use super::sections::logging::Logging;
 use super::sections::matchbox::Matchbox;
 use super::sections::protocol::Protocol;
 use super::sections::rate_limit::RateLimit;
+use super::sections::relay::Relay;
 use super::sections::relay_types::RelayTypes;
 use super::sections::security::Security;
 use super::sections::server::Server;
@@ -38,5 +39,6 @@ section! {
         pub websocket: WebSocket;
         pub relay_types: RelayTypes;
         pub matchbox: Matchbox;
+        pub relay: Relay;
     }
 }

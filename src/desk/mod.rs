@@ -152,7 +152,7 @@ impl Desk {
         let now = Instant::now();
         self.began = Some(now);
         let collected = self.shards.collect(&self.from.replies, self.denied);
-        let (mut json, mut prometheus) = (None, None);
+        let (mut json, mut prometheus, mut relay) = (None, None, None);
         for &(asker, wanted) in waiting {
             let answer = match wanted {
                 Wanted::Alive => paths::health(collected.is_well()),
@@ -161,6 +161,9 @@ impl Desk {
                 )),
                 Wanted::Prometheus => paths::prometheus(Arc::clone(
                     prometheus.get_or_insert_with(|| render(&collected, metrics::prometheus)),
+                )),
+                Wanted::Relay => paths::prometheus(Arc::clone(
+                    relay.get_or_insert_with(|| render(&collected, metrics::prometheus_of_relay)),
                 )),
                 Wanted::Stream => {
                     self.shards.expect_stream(asker.shard);

@@ -12,6 +12,8 @@ pub(super) enum Wanted {
     Json,
     /// Metrics as Prometheus reads them.
     Prometheus,
+    /// Metrics of the room relay, as Prometheus reads them.
+    Relay,
     /// Metrics as JSON, once a second.
     Stream,
 }
@@ -48,6 +50,9 @@ const STREAM: &str = "text/event-stream";
 pub(super) fn find(path: &str) -> Option<Wanted> {
     if matches!(path, "/healthz" | "/readyz") {
         return Some(Wanted::Alive);
+    }
+    if path == "/relay/metrics" {
+        return Some(Wanted::Relay);
     }
     let (_, form) = METRICS.iter().find(|(known, _)| *known == path)?;
     Some(match *form {

@@ -1,6 +1,7 @@
 //! The metrics as Prometheus reads them: text format 0.0.4.
 
 use super::collected::Collected;
+use super::relay::RELAY_METRICS;
 use super::table::{BUCKETS, METRICS, Metric, Source};
 use signal_fish_core::shard::Latency;
 use std::fmt::Write;
@@ -8,8 +9,18 @@ use std::fmt::Write;
 /// Every metric of the table, each with its help and type.
 #[must_use]
 pub fn prometheus(collected: &Collected) -> String {
+    write_all(METRICS, collected)
+}
+
+/// Every metric of the room relay, under its documented names.
+#[must_use]
+pub fn prometheus_of_relay(collected: &Collected) -> String {
+    write_all(RELAY_METRICS, collected)
+}
+
+fn write_all(metrics: &[Metric], collected: &Collected) -> String {
     let mut out = String::with_capacity(64 * 1024);
-    for metric in METRICS {
+    for metric in metrics {
         let Metric { name, help, kind, .. } = metric;
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.name());
         write_samples(metric, collected, &mut out);

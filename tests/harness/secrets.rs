@@ -10,11 +10,12 @@ const CHARS_MIN: usize = 8;
 
 /// Fields whose values may be logged: ids that say nothing to those who read them, and words of the protocol. Apps are
 /// logged as the configuration spells them.
-const MAY_BE_LOGGED: [&str; 6] = [
+const MAY_BE_LOGGED: [&str; 7] = [
     "type",
     "app_id",
     "player_id",
     "room_id",
+    "receiver",
     "game_data_format",
     "preferred_encoding",
 ];

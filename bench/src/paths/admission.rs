@@ -1,7 +1,7 @@
 //! What the control plane does with an ask, and with what comes back.
 
 use super::Path;
-use signal_fish_core::admission::{Admission, Ask, Notice, Verdict};
+use signal_fish_core::admission::{Admission, Ask, Verdict};
 use signal_fish_core::entry::draw_hashing;
 use signal_fish_simulator::shards::GAME;
 use signal_fish_simulator::{Sequence, open_limits};
@@ -36,10 +36,11 @@ fn decide(ask: impl Fn(IpAddr) -> Ask + 'static) -> impl FnMut() {
         turn = (turn + 1) % ADDRESSES;
         let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + turn));
         match admission.decide(now, black_box(ask(ip))) {
-            Verdict::Admitted => {}
-            Verdict::Connected(ticket) => admission.give_back(Notice::ConnectionEnded(ticket)),
-            Verdict::RoomOpened(permit) => admission.give_back(Notice::RoomEnded(permit)),
             Verdict::Refused(refusal) => panic!("{refusal:?}"),
+            granted => granted
+                .give_back()
+                .into_iter()
+                .for_each(|notice| admission.give_back(notice)),
         }
     };
     // Every address is known from here on.

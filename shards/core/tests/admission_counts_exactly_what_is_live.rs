@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use signal_fish_core::admission::{
-    Admission, AppIndex, AppLimits, Ask, Limits, Notice, Refusal, Refusals, Totals, Verdict, normalise,
+    Admission, AppIndex, AppLimits, Ask, Limits, Notice, Rates, Refusal, Refusals, Totals, Verdict, normalise,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -61,6 +61,8 @@ impl Model {
             Ask::Join { ip } => self.attempt(*ip, false),
             Ask::Create { ip } => self.attempt(*ip, true),
             Ask::OpenRoom { ip, app, game } => self.attempt(*ip, true).or_else(|| self.open_room(*app, game.clone())),
+            // What the relay asks has tests of its own, beside the rules.
+            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } => panic!("not drawn"),
         }
     }
 
@@ -206,8 +208,13 @@ fn all(refusals: &Refusals) -> u64 {
         rooms_per_game,
         rooms_per_app,
         authentication_rate,
+        tokens,
+        connection_rate,
+        message_rate,
     } = refusals;
-    connections_per_ip + connections + join_rate + creation_rate + rooms_per_game + rooms_per_app + authentication_rate
+    let of_rooms = join_rate + creation_rate + rooms_per_game + rooms_per_app;
+    let of_relay = tokens + connection_rate + message_rate;
+    connections_per_ip + connections + authentication_rate + of_rooms + of_relay
 }
 
 /// Gives back what the verdict granted, in admission and in the model.
@@ -230,6 +237,7 @@ fn give_back(admission: &mut Admission, model: &mut Model, granted: Granted) {
                 .swap_remove(place.expect("a granted permit is in the model"));
             admission.give_back(Notice::RoomEnded(permit));
         }
+        Verdict::Lent(_) => panic!("nobody asked for a loan"),
         Verdict::Admitted | Verdict::Refused(_) => {}
     }
 }
@@ -318,6 +326,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             handshakes_per_sec_per_ip: 10,
             join_attempts_max: joins,
             time_window: Duration::from_secs(window),
+            relay: Rates::default(),
             apps,
         })
 }
@@ -388,6 +397,7 @@ fn a_room_refused_by_a_cap_still_counts_as_a_creation() {
         handshakes_per_sec_per_ip: 10,
         join_attempts_max: 1,
         time_window: MINUTE,
+        relay: Rates::default(),
         apps: Vec::new(),
     };
     let mut admission = Admission::new(limits, ahash::RandomState::with_seeds(1, 2, 3, 4));

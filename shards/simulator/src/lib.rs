@@ -35,7 +35,7 @@ mod sockets;
 pub use client::{Client, Got, upgrade, upgrade_at};
 pub use frames::{masked_binary, masked_close, masked_ping, masked_pong, masked_text};
 pub use network::{ConnectionId, End, Line, Network, Place};
-pub use plan::{MATCHBOX, open_limits, options, other_sites, site, sites};
+pub use plan::{MATCHBOX, RELAY, open_limits, options, other_sites, site, sites};
 pub use post::{Mailroom, SimulatedPost};
 pub use random::Sequence;
 pub use replay::seeds;

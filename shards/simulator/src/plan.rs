@@ -1,6 +1,6 @@
 //! What simulated servers are built from: the documented defaults.
 
-use signal_fish_core::admission::Limits;
+use signal_fish_core::admission::{Limits, Rates};
 use signal_fish_core::http::{Access, Origins, Routes, Site, Sites, Target, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
@@ -22,6 +22,7 @@ pub fn open_limits() -> Limits {
         handshakes_per_sec_per_ip: 10,
         join_attempts_max: 1_000_000,
         time_window: Duration::from_secs(60),
+        relay: Rates::unlimited(),
         apps: Vec::new(),
     }
 }
@@ -43,17 +44,26 @@ pub fn options(settings: &Settings) -> Options {
 /// The listener of matchbox.
 pub const MATCHBOX: ListenerIndex = ListenerIndex(1);
 
+/// The listener of the room relay.
+pub const RELAY: ListenerIndex = ListenerIndex(2);
+
 /// What the other listeners serve.
 #[must_use]
 pub fn other_sites() -> Vec<Site<Protocol>> {
-    vec![Site {
-        routes: Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))])
-            .with_rooms(Protocol::Matchbox),
+    let site = |routes| Site {
+        routes,
         origins: Origins::Any,
         trusted_proxies: TrustedProxies::default(),
         secure: false,
         token_binding: None,
-    }]
+    };
+    let matchbox = Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))]);
+    let relay = Routes::new(vec![
+        ("/", Target::WebSocket(Protocol::Relay)),
+        ("/healthz", Target::Text("ok")),
+        ("/readyz", Target::ReadyText("ready", "not-ready")),
+    ]);
+    vec![site(matchbox.with_rooms(Protocol::Matchbox)), site(relay)]
 }
 
 /// What the listeners serve of a server behind these proxies.

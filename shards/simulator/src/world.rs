@@ -29,6 +29,7 @@ use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Sites;
 use signal_fish_core::protocol;
 use signal_fish_core::protocol::matchbox::Matchbox;
+use signal_fish_core::protocol::relay::Relay;
 use signal_fish_core::protocol::signal_fish::{Settings, SignalFish};
 use signal_fish_core::shard::{Next, Options, Plan, Report, Shard};
 use signal_fish_core::{Now, ShardIndex, Slot};
@@ -137,6 +138,7 @@ impl World {
         let settings = protocol::Settings {
             signal_fish: Arc::new(design.settings),
             matchbox: design.matchbox,
+            relay: design.relay,
         };
         let sites = Arc::new(Sites::new(design.site, design.other_sites));
         let ledger = design.keeps_ledger.then(|| {
@@ -235,6 +237,11 @@ impl World {
     /// What every shard knows of Signal Fish.
     pub fn all_signal_fish(&self) -> impl Iterator<Item = &SignalFish> {
         self.runners.iter().map(|runner| runner.shard.signal_fish())
+    }
+
+    /// What every shard knows of the room relay.
+    pub fn all_relay(&self) -> impl Iterator<Item = &Relay> {
+        self.runners.iter().map(|runner| runner.shard.relay())
     }
 
     /// What every shard knows of matchbox.

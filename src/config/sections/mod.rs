@@ -5,6 +5,7 @@ pub(super) mod logging;
 pub(super) mod matchbox;
 pub(super) mod protocol;
 pub(super) mod rate_limit;
+pub(super) mod relay;
 pub(super) mod relay_types;
 pub(super) mod security;
 pub(super) mod server;

@@ -1,5 +1,7 @@
 //! What a shard asks, what it is answered, and what it gives back.
 
+use super::loans::Loan;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -47,6 +49,52 @@ pub enum Ask {
         /// Game.
         game: Box<str>,
     },
+    /// Is this token good for this room of the relay? Whoever holds the keys answers, beside admission.
+    Verify {
+        /// Token of the client.
+        token: Token,
+        /// Room that it wants to enter.
+        room: Box<str>,
+    },
+    /// Counts one connection to the relay. Granted with a [`Loan`], which holds a block of messages if the shard asked for
+    /// one.
+    Enter {
+        /// Client address.
+        ip: IpAddr,
+        /// Nothing is left on this shard of what was lent to the address.
+        lend: bool,
+    },
+    /// Nothing is left of what was lent to an address at the relay. Granted with a [`Loan`].
+    Lend {
+        /// Client address.
+        ip: IpAddr,
+        /// Messages that were spent since the last report.
+        spent: u32,
+    },
+}
+
+/// A token of a client, which is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Box<str>);
+
+impl Token {
+    /// From its text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text, to be verified and nothing else.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
 }
 
 /// Answer to an [`Ask`].
@@ -58,6 +106,8 @@ pub enum Verdict {
     Connected(Ticket),
     /// Go on, and keep this while the room lives.
     RoomOpened(Permit),
+    /// Go on, and give back what is left of this.
+    Lent(Loan),
     /// No.
     Refused(Refusal),
 }
@@ -102,6 +152,17 @@ pub enum Refusal {
     },
     /// `rate_limit_per_minute` of the app.
     AuthenticationRate,
+    /// The token is missing, unreadable, forged, expired, or of another issuer or audience.
+    Token,
+    /// The token is good, but not for this room.
+    RoomClaim,
+    /// `relay.connections_per_10s`.
+    ConnectionRate,
+    /// `relay.ip_messages_per_10s`.
+    MessageRate {
+        /// After how long there is something to lend.
+        retry_after: Duration,
+    },
 }
 
 /// One counted connection. Held by whoever owns the connection; travels with it in a handoff.
@@ -128,6 +189,8 @@ pub enum Notice {
     ConnectionEnded(Ticket),
     /// A room ended, or was not opened after all.
     RoomEnded(Permit),
+    /// An address needs its messages no more here.
+    LoanEnded(Loan),
 }
 
 impl Verdict {
@@ -137,6 +200,7 @@ impl Verdict {
         match self {
             Self::Connected(ticket) => Some(Notice::ConnectionEnded(ticket)),
             Self::RoomOpened(permit) => Some(Notice::RoomEnded(permit)),
+            Self::Lent(loan) => Some(Notice::LoanEnded(loan)),
             Self::Admitted | Self::Refused(_) => None,
         }
     }

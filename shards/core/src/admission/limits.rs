@@ -1,5 +1,6 @@
 //! What an operator allows.
 
+use super::loans::Rates;
 use std::time::Duration;
 
 /// Most rooms of the whole server, over all apps and games, however many connections it has; it bounds the map of games. One
@@ -23,6 +24,8 @@ pub struct Limits {
     pub join_attempts_max: u32,
     /// `rate_limit.time_window`.
     pub time_window: Duration,
+    /// What an address may do at the relay.
+    pub relay: Rates,
     /// Limits of each app, by [`AppIndex`](super::AppIndex).
     pub apps: Vec<AppLimits>,
 }

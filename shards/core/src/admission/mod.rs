@@ -7,16 +7,20 @@
 mod ask;
 mod attempts;
 mod authentications;
+mod bucket;
 mod client_address;
 mod crowding;
 mod handshakes;
 mod limits;
+mod loans;
 mod rules;
 mod totals;
 
-pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Ticket, Verdict};
+pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Ticket, Token, Verdict};
 pub use attempts::WINDOWS_MAX;
+pub use bucket::{Bucket, Rate};
 pub use client_address::normalise;
 pub use limits::{AppLimits, Limits, ROOMS_MAX};
+pub use loans::{Loan, Rates};
 pub use rules::Admission;
 pub use totals::{Refusals, Totals};

@@ -5,6 +5,7 @@ use super::authentications::Authentications;
 use super::client_address::normalise;
 use super::crowding::Crowding;
 use super::handshakes::Handshakes;
+use super::loans::Loans;
 use super::{AppIndex, AppLimits, Ask, Limits, Notice, Permit, Refusal, Ticket, Totals, Verdict};
 use crate::slot::ShardIndex;
 use ahash::RandomState;
@@ -30,6 +31,7 @@ pub struct Admission {
     attempts: Attempts,
     handshakes: Handshakes,
     crowding: Crowding,
+    loans: Loans,
     totals: Totals,
 }
 
@@ -60,6 +62,7 @@ impl Admission {
             connections: Counts::new(hashing.clone()),
             games: Counts::new(hashing.clone()),
             apps,
+            loans: Loans::new(limits.relay, hashing.clone()),
             attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing.clone()),
             handshakes: Handshakes::new(limits.handshakes_per_sec_per_ip, hashing),
             crowding: Crowding::default(),
@@ -91,6 +94,17 @@ impl Admission {
             Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::OpenRoom { ip, app, game } => self.open_room(normalise(ip), app, game).map(Verdict::RoomOpened),
+            // Admission has no keys: nobody gets past it with a token.
+            Ask::Verify { .. } => Err(Refusal::Token),
+            Ask::Enter { ip, lend } => {
+                let entered = self.loans.enter(self.now, normalise(ip), lend);
+                entered.map(Verdict::Lent).ok_or(Refusal::ConnectionRate)
+            }
+            Ask::Lend { ip, spent } => {
+                let lent = self.loans.lend(self.now, normalise(ip), spent);
+                lent.map(Verdict::Lent)
+                    .map_err(|retry_after| Refusal::MessageRate { retry_after })
+            }
         };
         decided.unwrap_or_else(|refusal| {
             self.totals.refusals.count(&refusal);
@@ -108,6 +122,7 @@ impl Admission {
                 }
                 self.games.remove((app, game));
             }
+            Notice::LoanEnded(loan) => self.loans.give_back(self.now, loan),
         }
     }
 
@@ -129,6 +144,7 @@ impl Admission {
         self.now = self.now.max(now);
         self.attempts.sweep(self.now);
         self.handshakes.sweep(self.now);
+        self.loans.sweep(self.now);
         for app in &mut self.apps {
             app.authentications.sweep(self.now);
         }
@@ -144,6 +160,7 @@ impl Admission {
             addresses_active: self.connections.by_key.len() as u64,
             games_active: self.games.by_key.len() as u64,
             windows_active: self.attempts.len() as u64,
+            relay_addresses_active: self.loans.len() as u64,
             authentications_counted: authentications as u64,
             ..self.totals
         }

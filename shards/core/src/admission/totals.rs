@@ -23,6 +23,8 @@ pub struct Totals {
     pub games_active: u64,
     /// Windows of attempts that are open now.
     pub windows_active: u64,
+    /// Addresses of which the relay remembers something now.
+    pub relay_addresses_active: u64,
     /// Authentications that count against a limit now.
     pub authentications_counted: u64,
     /// Refusals since the start.
@@ -46,6 +48,12 @@ pub struct Refusals {
     pub rooms_per_app: u64,
     /// [`Refusal::AuthenticationRate`].
     pub authentication_rate: u64,
+    /// [`Refusal::Token`] and [`Refusal::RoomClaim`].
+    pub tokens: u64,
+    /// [`Refusal::ConnectionRate`].
+    pub connection_rate: u64,
+    /// [`Refusal::MessageRate`].
+    pub message_rate: u64,
 }
 
 impl Refusals {
@@ -58,6 +66,9 @@ impl Refusals {
             Refusal::RoomsPerGame { .. } => &mut self.rooms_per_game,
             Refusal::RoomsPerApp { .. } => &mut self.rooms_per_app,
             Refusal::AuthenticationRate => &mut self.authentication_rate,
+            Refusal::Token | Refusal::RoomClaim => &mut self.tokens,
+            Refusal::ConnectionRate => &mut self.connection_rate,
+            Refusal::MessageRate { .. } => &mut self.message_rate,
         };
         *counter += 1;
     }

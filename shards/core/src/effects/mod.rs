@@ -43,6 +43,17 @@ impl<'a> Cx<'a> {
         self.fx.append(self.slot);
     }
 
+    /// Answers the upgrade of this connection, which from now on takes messages.
+    pub fn accept(&mut self, answer: &[u8]) {
+        self.fx.answer(self.slot, answer);
+        self.fx.outboxes.open(self.slot);
+    }
+
+    /// Sends a WebSocket ping.
+    pub fn ping(&mut self) {
+        self.fx.queue.push(Effect::Ping(self.slot));
+    }
+
     /// Closes this connection: what is in its outbox is sent, a close frame follows, and none of its frames is
     /// delivered any more. The protocol must have forgotten the connection when its call returns.
     pub fn close(&mut self, code: u16, reason: &'static str) {
@@ -84,6 +95,7 @@ pub(crate) enum Effect {
     Notify(Notice),
     Resume(Slot),
     Close(Slot),
+    Ping(Slot),
     Move(Slot, ShardIndex),
 }
 
@@ -107,6 +119,11 @@ impl Effects {
     /// Gives something back to admission.
     pub fn notify(&mut self, notice: Notice) {
         self.queue.push(Effect::Notify(notice));
+    }
+
+    /// Sends the bytes of an HTTP answer.
+    pub fn answer(&mut self, slot: Slot, answer: &[u8]) {
+        self.outboxes.append_with(slot, |out| out.extend_from_slice(answer));
     }
 
     /// As [`Cx::close`].

@@ -43,6 +43,8 @@ struct Outbox {
     /// Length of the newest message in bytes. A part of it may be sent already.
     newest: usize,
     generation: u32,
+    /// Unsent bytes that it may hold (D26).
+    bytes_max: usize,
     /// Whether messages are taken.
     open: bool,
     /// In [`Outboxes::fresh`], or on its way through a flush.
@@ -110,7 +112,7 @@ impl Outboxes {
         outbox.tail(&mut self.pool).extend_from_slice(frame);
         self.held = self.held - before + outbox.bytes.capacity();
         outbox.newest = frame.len();
-        if outbox.note(to, self.bounds.bytes_max, &mut self.fresh, &mut self.over) {
+        if outbox.note(to, &mut self.fresh, &mut self.over) {
             self.list(to);
         }
     }
@@ -126,7 +128,7 @@ impl Outboxes {
         write(tail);
         outbox.newest = outbox.bytes.len() - before;
         self.held = self.held - held + outbox.bytes.capacity();
-        if outbox.note(to, self.bounds.bytes_max, &mut self.fresh, &mut self.over) {
+        if outbox.note(to, &mut self.fresh, &mut self.over) {
             self.list(to);
         }
     }
@@ -160,8 +162,16 @@ impl Outboxes {
         if let Some(outbox) = self.places.get_mut(index) {
             *outbox = Outbox {
                 generation: slot.generation,
+                bytes_max: self.bounds.bytes_max,
                 ..Outbox::default()
             };
+        }
+    }
+
+    /// Sets how many unsent bytes a slot may hold, where its protocol has a bound of its own.
+    pub(crate) fn bound(&mut self, slot: Slot, bytes_max: usize) {
+        if let Some(outbox) = find(&mut self.places, slot) {
+            outbox.bytes_max = bytes_max;
         }
     }
 
@@ -220,7 +230,7 @@ impl Outboxes {
     pub(crate) fn is_over(&self, slot: Slot) -> bool {
         self.places.get(slot.index as usize).is_some_and(|outbox| {
             let unsent = outbox.unsent().len();
-            outbox.generation == slot.generation && unsent > self.bounds.bytes_max && unsent > outbox.newest
+            outbox.generation == slot.generation && unsent > outbox.bytes_max && unsent > outbox.newest
         })
     }
 
@@ -321,13 +331,13 @@ impl Outboxes {
 impl Outbox {
     /// Something was appended: remembers that it is new, and whether it is too much. Returns whether the outbox belongs
     /// into a list of larger ones now.
-    fn note(&mut self, slot: Slot, bytes_max: usize, fresh: &mut Vec<Slot>, over: &mut Vec<Slot>) -> bool {
+    fn note(&mut self, slot: Slot, fresh: &mut Vec<Slot>, over: &mut Vec<Slot>) -> bool {
         if !self.fresh {
             self.fresh = true;
             fresh.push(slot);
         }
         let unsent = self.bytes.len() - self.sent;
-        if !self.over && unsent > bytes_max {
+        if !self.over && unsent > self.bytes_max {
             self.over = true;
             over.push(slot);
         }

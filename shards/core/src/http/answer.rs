@@ -86,6 +86,11 @@ pub(super) fn text(text: &'static str) -> Answer {
     Answer::new("200 OK", text)
 }
 
+/// The server takes nobody, and says so in its own words.
+pub(super) fn not_ready(text: &'static str) -> Answer {
+    Answer::new("503 Service Unavailable", text)
+}
+
 /// The answer to a CORS preflight; [`super::Origins`] adds the rest.
 pub(super) fn preflight() -> Answer {
     Answer::new("200 OK", "").with_headers("access-control-allow-methods: *\r\naccess-control-allow-headers: *\r\n")

@@ -55,6 +55,21 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
+    /// Whether a trusted proxy says that the client came with TLS; `None` if the peer is none.
+    pub(super) fn says_secure(&self, peer: IpAddr, head: &Head<'_>) -> Option<bool> {
+        if !self.trusts(peer.to_canonical()) {
+            return None;
+        }
+        // Each proxy adds its own to the right, and the last one is the one that is trusted.
+        let said = head.all("x-forwarded-proto").last().unwrap_or_default();
+        let last = said
+            .rsplit(|&byte| byte == b',')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        Some(last.eq_ignore_ascii_case(b"https") || last.eq_ignore_ascii_case(b"wss"))
+    }
+
     /// The client's address: the peer's, or behind trusted proxies the rightmost address that is not one of theirs.
     pub(super) fn client_address(&self, peer: IpAddr, head: &Head<'_>) -> IpAddr {
         let peer = peer.to_canonical();

@@ -274,7 +274,10 @@ impl Conversation {
                     without_body,
                     closes,
                 }));
-                Next::Desk(Box::new(Inquiry::new(&head, client)))
+                Next::Desk(Box::new(Inquiry {
+                    path: site.routes.desk_path(head.path),
+                    ..Inquiry::new(&head, client)
+                }))
             }
         };
         self.requests = requests;
@@ -395,6 +398,14 @@ impl Conversation {
         self.state = State::Over;
         drop(mem::take(&mut self.buffer));
     }
+}
+
+/// What an HTTP client reads that is refused without a connection.
+#[must_use]
+pub fn refusal_text(refusal: Refusal) -> Vec<u8> {
+    let mut answer = Vec::new();
+    Conversation::default().refuse(refusal, &mut answer);
+    answer
 }
 
 impl Refusal {

@@ -21,10 +21,10 @@ mod upgrade;
 
 pub use asset::Asset;
 pub use client_address::{ClientIpHeader, TrustedProxies};
-pub use conversation::{After, Conversation, Next, Read, Refusal};
+pub use conversation::{After, Conversation, Next, Read, Refusal, refusal_text};
 pub use desk::{Access, Body, DeskAnswer, Inquiry};
 pub use head::{HEAD_BYTES_MAX, HEADERS_MAX};
 pub use origins::Origins;
 pub use routes::{Routes, Site, Sites, Standing, Target};
 pub use token_binding::{Binding, BindingVersion, TokenBinding, certificate_fingerprint};
-pub use upgrade::{Upgrade, query_parameter};
+pub use upgrade::{Asks, Upgrade, add_subprotocol, query_parameter};

@@ -31,6 +31,16 @@ impl Origins {
         }
     }
 
+    /// These only; an empty list stops nobody.
+    #[must_use]
+    pub fn any_or_listed(origins: &[String]) -> Self {
+        if origins.is_empty() {
+            Self::Any
+        } else {
+            Self::Listed(origins.to_vec())
+        }
+    }
+
     /// Whether the origin of this `Origin` header may upgrade and read.
     #[must_use]
     pub fn allows(&self, origin: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use super::desk::Access;
 use super::head::Head;
 use super::origins::Origins;
 use super::token_binding::{Binding, TokenBinding};
-use super::upgrade::{self, Upgrade};
+use super::upgrade::{self, Asks, Upgrade};
 use crate::slot::ListenerIndex;
 use std::net::IpAddr;
 
@@ -67,6 +67,8 @@ pub enum Target<P> {
     Text(&'static str),
     /// Whether newcomers are welcome, as far as one shard knows: 503 while the server drains.
     Ready,
+    /// The same, in these words: 200 with the first, 503 with the second.
+    ReadyText(&'static str, &'static str),
     /// What the shard cannot answer by itself: the request goes to the desk, and the connection waits.
     Desk(Access),
     /// A page, or a part of one.
@@ -88,6 +90,8 @@ pub struct Routes<P> {
     table: Vec<(&'static str, Target<P>)>,
     /// What is at every path of one segment, which names a room.
     rooms: Option<P>,
+    /// What the desk knows the paths by: it stands before them.
+    desk_prefix: &'static str,
 }
 
 /// What the shard knows of a connection while it answers.
@@ -106,7 +110,11 @@ impl<P> Routes<P> {
     /// From the table itself. The first of equal paths counts.
     #[must_use]
     pub fn new(table: Vec<(&'static str, Target<P>)>) -> Self {
-        Self { table, rooms: None }
+        Self {
+            table,
+            rooms: None,
+            desk_prefix: "",
+        }
     }
 
     /// As before, and every path of at most one segment is a WebSocket that speaks this protocol. Its segment,
@@ -117,6 +125,17 @@ impl<P> Routes<P> {
             rooms: Some(protocol),
             ..self
         }
+    }
+
+    /// As before, and the desk is asked with this in front of the path: it serves several listeners.
+    #[must_use]
+    pub fn with_desk_prefix(self, desk_prefix: &'static str) -> Self {
+        Self { desk_prefix, ..self }
+    }
+
+    /// The path by which the desk knows what is at a path here.
+    pub(super) fn desk_path(&self, path: &str) -> Box<str> {
+        format!("{}{path}", self.desk_prefix).into()
     }
 
     /// What is at this path.
@@ -157,6 +176,8 @@ impl<P: Copy + PartialEq> Site<P> {
                         protocol,
                         client: self.trusted_proxies.client_address(peer, head),
                         room: self.room(head)?,
+                        asks: Asks::of(head),
+                        is_secure: self.trusted_proxies.says_secure(peer, head),
                         query: head.query.map(Box::from),
                         binding: binding.map(Box::new),
                         answer,
@@ -170,6 +191,8 @@ impl<P: Copy + PartialEq> Site<P> {
             return Err(answer::too_many_connections());
         }
         Err(match target {
+            Ok(Target::ReadyText(_, text)) if standing.draining => answer::not_ready(text),
+            Ok(Target::ReadyText(text, _)) => answer::text(text),
             Ok(Target::Ready | Target::Desk(Access::Public | Access::Private)) if standing.draining => {
                 answer::draining()
             }

@@ -5,6 +5,7 @@ use super::head::Head;
 use super::origins::Origins;
 use super::token_binding::Binding;
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 use tungstenite::handshake::derive_accept_key;
 
@@ -19,10 +20,58 @@ pub struct Upgrade<P> {
     pub room: Option<Box<str>>,
     /// The query of the URL, as it came.
     pub query: Option<Box<str>>,
+    /// What its headers ask for.
+    pub asks: Asks,
+    /// Whether a trusted proxy says that the client came with TLS; `None` if no trusted proxy is between.
+    pub is_secure: Option<bool>,
     /// How its messages are signed, if they are.
     pub binding: Option<Box<Binding>>,
     /// The 101 answer. Whoever keeps the connection sends it.
     pub answer: Vec<u8>,
+}
+
+/// What the headers of an upgrade ask for, as they came.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// The origin of a browser; several are joined, and are no origin then.
+    pub origin: Option<Box<str>>,
+    /// Subprotocols that are offered, comma-separated.
+    pub subprotocols: Option<Box<str>>,
+    /// `Authorization`.
+    pub authorization: Option<Box<str>>,
+}
+
+/// Credentials are shown nowhere.
+impl fmt::Debug for Asks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asks")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Asks {
+    pub(super) fn of(head: &Head<'_>) -> Self {
+        let joined = |name: &str| {
+            let mut values = head.all(name).map(String::from_utf8_lossy);
+            let first = values.next()?.into_owned();
+            Some(values.fold(first, |all, value| all + ", " + &value).into_boxed_str())
+        };
+        Self {
+            origin: joined("origin"),
+            subprotocols: joined("sec-websocket-protocol"),
+            authorization: joined("authorization"),
+        }
+    }
+}
+
+/// Names the subprotocol in a 101 answer. It must be a token of HTTP.
+pub fn add_subprotocol(answer: &mut Vec<u8>, subprotocol: &str) {
+    // Before the empty line.
+    answer.truncate(answer.len().saturating_sub(2));
+    for part in ["sec-websocket-protocol: ", subprotocol, "\r\n\r\n"] {
+        answer.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Longest value that is taken from a URL, in bytes; a longer one names no room.

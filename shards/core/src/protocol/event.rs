@@ -1,21 +1,39 @@
 //! What protocols are told by the shard.
 
 use crate::admission::Refusal;
-use crate::http::Binding;
+use crate::http::{Asks, Binding};
 use crate::ws::{Kind, Violation};
+use std::fmt;
 use std::net::IpAddr;
 
 /// How a connection came.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Opening {
     /// Address of the client, proxies taken into account (D23).
     pub client: IpAddr,
     /// The room that the path names, where paths name rooms.
     pub room: Option<Box<str>>,
-    /// Query of the URL.
+    /// Query of the URL. It may hold a token.
     pub query: Option<Box<str>>,
     /// How its messages are signed, if they are.
     pub binding: Option<Box<Binding>>,
+    /// What its headers ask for.
+    pub asks: Asks,
+    /// The client came with TLS, as far as this server or a trusted proxy knows.
+    pub secure: bool,
+    /// The answer to the upgrade, if the protocol itself gives it: see [`Protocol::answers_late`](super::Protocol).
+    pub answer: Box<[u8]>,
+    /// It has no ticket. Only protocols that answer late see such a connection; they must not let it in.
+    pub ticketless: bool,
+}
+
+/// Tokens are shown nowhere.
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A message of a client.

@@ -57,6 +57,10 @@ pub(crate) fn refusal(refusal: &admission::Refusal) -> &'static str {
         Refusal::CreationRate { .. } => "too many rooms created",
         Refusal::RoomsPerGame { .. } => "too many rooms of this game",
         Refusal::RoomsPerApp { .. } => "too many rooms of this app",
+        Refusal::Token => "the token is no good",
+        Refusal::RoomClaim => "the token is not for this room",
+        Refusal::ConnectionRate => "too many connections of this address in a short time",
+        Refusal::MessageRate { .. } => "too many messages of this address",
         Refusal::AuthenticationRate => "too many authentications of this app",
     }
 }

@@ -16,6 +16,7 @@ mod echo;
 mod event;
 pub(crate) mod journal;
 pub mod matchbox;
+pub mod relay;
 pub mod signal_fish;
 
 pub use event::{Message, Opening, Trouble};
@@ -30,6 +31,7 @@ use journal::Line;
 use matchbox::Matchbox;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use relay::Relay;
 use signal_fish::SignalFish;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +45,17 @@ pub enum Protocol {
     Echo,
     /// Matchbox signaling.
     Matchbox,
+    /// The room relay.
+    Relay,
+}
+
+impl Protocol {
+    /// Whether the protocol itself answers the upgrade, once it is decided whether the client enters. Until then the
+    /// connection takes no messages.
+    #[must_use]
+    pub fn answers_late(self) -> bool {
+        self == Self::Relay
+    }
 }
 
 /// What operators set about the protocols.
@@ -52,6 +65,8 @@ pub struct Settings {
     pub signal_fish: Arc<signal_fish::Settings>,
     /// About matchbox.
     pub matchbox: matchbox::Settings,
+    /// About the room relay.
+    pub relay: relay::Settings,
 }
 
 impl Protocol {
@@ -61,7 +76,7 @@ impl Protocol {
     pub fn begins_anywhere(self) -> bool {
         match self {
             Self::SignalFish | Self::Echo => true,
-            Self::Matchbox => false,
+            Self::Matchbox | Self::Relay => false,
         }
     }
 }
@@ -80,6 +95,8 @@ pub struct Protocols {
     pub signal_fish: SignalFish,
     /// Matchbox.
     pub matchbox: Matchbox,
+    /// The room relay.
+    pub relay: Relay,
 }
 
 impl Protocols {
@@ -87,8 +104,10 @@ impl Protocols {
     #[must_use]
     pub fn new(settings: Settings, shard: ShardIndex, routing: &Routing, mut random: Box<dyn Rng + Send>) -> Self {
         let of_matchbox = Box::new(StdRng::from_rng(&mut *random));
+        let of_relay = Box::new(StdRng::from_rng(&mut *random));
         Self {
             matchbox: Matchbox::new(settings.matchbox, routing.clone(), of_matchbox),
+            relay: Relay::new(settings.relay, routing.clone(), of_relay),
             signal_fish: SignalFish::new(settings.signal_fish, shard, routing.clone(), random),
         }
     }
@@ -101,15 +120,17 @@ impl Protocols {
             Protocol::SignalFish => self.signal_fish.home(opening),
             Protocol::Echo => None,
             Protocol::Matchbox => Some(self.matchbox.home(opening)),
+            Protocol::Relay => self.relay.home(opening),
         }
     }
 
     /// A connection was upgraded.
-    pub fn opened(&mut self, protocol: Protocol, cx: &mut Cx<'_>, opening: &Opening) {
+    pub fn opened(&mut self, protocol: Protocol, cx: &mut Cx<'_>, opening: Opening) {
         match protocol {
-            Protocol::SignalFish => self.signal_fish.opened(cx, opening),
+            Protocol::SignalFish => self.signal_fish.opened(cx, &opening),
             Protocol::Echo => {}
-            Protocol::Matchbox => self.matchbox.opened(cx, opening),
+            Protocol::Matchbox => self.matchbox.opened(cx, &opening),
+            Protocol::Relay => self.relay.opened(cx, opening),
         }
     }
 
@@ -119,6 +140,7 @@ impl Protocols {
             Protocol::SignalFish => self.signal_fish.message(cx, message),
             Protocol::Echo => Echo::message(cx, message),
             Protocol::Matchbox => self.matchbox.message(cx, message),
+            Protocol::Relay => self.relay.message(cx, message),
         }
     }
 
@@ -127,7 +149,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.explain(cx, trouble),
             // They have no message for that: the close frame alone explains.
-            Protocol::Echo | Protocol::Matchbox => {}
+            Protocol::Echo | Protocol::Matchbox | Protocol::Relay => {}
         }
     }
 
@@ -136,6 +158,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.verdict(cx, verdict),
             Protocol::Echo | Protocol::Matchbox => crate::entry::grant::give_back(verdict, cx.fx),
+            Protocol::Relay => self.relay.verdict(cx, verdict),
         }
     }
 
@@ -143,13 +166,9 @@ impl Protocols {
     pub(crate) fn line(&self, protocol: Protocol, shard: ShardIndex, slot: Slot) -> Line<'_> {
         match protocol {
             Protocol::SignalFish => self.signal_fish.line(slot),
-            Protocol::Echo | Protocol::Matchbox => Line {
+            Protocol::Echo | Protocol::Matchbox | Protocol::Relay => Line {
                 shard,
                 slot: Some(slot),
-                player: match protocol {
-                    Protocol::Matchbox => self.matchbox.peer_id(slot),
-                    _ => None,
-                },
                 ..Line::default()
             },
         }
@@ -161,6 +180,7 @@ impl Protocols {
             Protocol::SignalFish => self.signal_fish.left(cx),
             Protocol::Echo => {}
             Protocol::Matchbox => self.matchbox.left(cx),
+            Protocol::Relay => self.relay.left(cx),
         }
     }
 
@@ -170,6 +190,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.waits(slot),
             Protocol::Echo | Protocol::Matchbox => false,
+            Protocol::Relay => self.relay.waits(slot),
         }
     }
 
@@ -180,6 +201,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.deadline(slot),
             Protocol::Echo | Protocol::Matchbox => None,
+            Protocol::Relay => self.relay.deadline(slot),
         }
     }
 
@@ -188,6 +210,7 @@ impl Protocols {
         match protocol {
             Protocol::SignalFish => self.signal_fish.due(cx),
             Protocol::Echo | Protocol::Matchbox => {}
+            Protocol::Relay => self.relay.due(cx),
         }
     }
 
@@ -199,7 +222,14 @@ impl Protocols {
                 Some(Session::SignalFish(Box::new(session)))
             }
             // These move before their upgrade is answered, or never.
-            Protocol::Echo | Protocol::Matchbox => None,
+            Protocol::Echo | Protocol::Matchbox | Protocol::Relay => None,
+        }
+    }
+
+    /// A client is about to be closed because its outbox is full and its socket takes nothing.
+    pub fn too_slow(&mut self, protocol: Protocol) {
+        if protocol == Protocol::Relay {
+            self.relay.too_slow();
         }
     }
 
@@ -214,19 +244,20 @@ impl Protocols {
     pub fn lost(&mut self, protocol: Protocol) {
         match protocol {
             Protocol::SignalFish => self.signal_fish.lost(),
-            Protocol::Echo | Protocol::Matchbox => {}
+            Protocol::Echo | Protocol::Matchbox | Protocol::Relay => {}
         }
     }
 
     /// When [`Self::tick`] has something to do: rooms to sweep, players whose time to return is over.
     #[must_use]
     pub fn next_due(&self) -> Duration {
-        self.signal_fish.next_due()
+        self.signal_fish.next_due().min(self.relay.next_due())
     }
 
     /// Time passes for rooms.
     pub fn tick(&mut self, now: Now, fx: &mut Effects) {
         self.signal_fish.tick(now, fx);
+        self.relay.tick(now, fx);
     }
 
     /// Game data messages that were relayed since the start.
@@ -250,6 +281,7 @@ impl Protocols {
     pub fn drain(&mut self, fx: &mut Effects) {
         self.signal_fish.drain(fx);
         self.matchbox.drain();
+        self.relay.drain(fx);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::entry::grant;
 use crate::protocol::Protocol;
 use crate::slot::Slot;
 use crate::transport::{Sent, Sockets};
+use crate::ws::write_ping;
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Carries out what protocols want done, and looks at the outboxes that passed their bound.
@@ -46,7 +47,16 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Effect::Notify(notice) => self.notify(notice),
             Effect::Resume(slot) => self.run_soon(slot),
             Effect::Close(slot) => self.begin_closing(slot, false),
+            Effect::Ping(slot) => self.ping(slot),
             Effect::Move(slot, to) => self.leaving.push((slot, to)),
+        }
+    }
+
+    /// A protocol pings by itself: the judgement of silence counts it as a ping of its own.
+    fn ping(&mut self, slot: Slot) {
+        if let Some(connection) = self.slots.get_mut(slot) {
+            connection.pinged_at.get_or_insert(self.now.monotonic);
+            self.effects.outboxes.append_control(slot, |out| write_ping(&[], out));
         }
     }
 
@@ -109,12 +119,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match self.send_once(slot) {
                 Sent::Bytes(_) => {}
                 Sent::Blocked => {
-                    const REASON: &str = "too slow: the outbound buffer is full";
+                    let reason = self.options.manners(protocol).slow;
                     self.counters.closed_slow += 1;
-                    self.log_closed(slot, protocol, 1013, REASON);
+                    self.protocols.too_slow(protocol);
+                    self.log_closed(slot, protocol, 1013, reason);
                     self.end_session(slot, protocol);
                     self.effects.outboxes.cut(slot);
-                    return self.effects.close(slot, 1013, REASON);
+                    return self.effects.close(slot, 1013, reason);
                 }
                 Sent::Lost => return self.output_lost(slot),
             }

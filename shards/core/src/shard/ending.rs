@@ -7,7 +7,7 @@ use super::mail::{Cause, Mail, Post, Told};
 use super::state::Shard;
 use super::turn::DRAINED_PER_TURN_MAX;
 use crate::admission::Notice;
-use crate::http::{Conversation, Refusal};
+use crate::http::{Refusal, refusal_text};
 use crate::protocol::journal::{self, Line};
 use crate::protocol::{Protocol, Trouble};
 use crate::slot::Slot;
@@ -22,13 +22,6 @@ const DISCARD_BYTES_MAX: u32 = 64 * 1024;
 
 /// How RFC 6455 section 7.1.5 names the end of a connection without a close frame, for the log and to be counted.
 pub(super) const ABNORMAL: u16 = 1006;
-
-/// What an HTTP client reads that is refused without a connection.
-pub(super) fn refusal_text(refusal: Refusal) -> Vec<u8> {
-    let mut answer = Vec::new();
-    Conversation::default().refuse(refusal, &mut answer);
-    answer
-}
 
 /// Code and reason for the log; codes are those of RFC 6455, section 7.1.5.
 fn logged(cause: Cause<'_>) -> (u16, &'static str) {
@@ -109,7 +102,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// Nothing more is accepted from or for the connection; what is in its outbox is still sent. `peer_done`: the peer has
     /// said that it sends nothing more.
     pub(super) fn begin_closing(&mut self, slot: Slot, peer_done: bool) {
-        let until = self.now.monotonic.saturating_add(LINGER);
+        let until = self.now.monotonic.saturating_add(self.linger(slot));
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
@@ -134,6 +127,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         if !self.has_output(slot) {
             // Otherwise the flush comes back here.
             self.run_soon(slot);
+        }
+    }
+
+    /// How long a connection may take to end. Those of some protocols have less time in a drain.
+    fn linger(&self, slot: Slot) -> Duration {
+        match self.open_protocol(slot) {
+            Some(protocol) if self.is_draining() => LINGER.min(self.options.manners(protocol).drain_timeout),
+            _ => LINGER,
         }
     }
 
@@ -238,7 +239,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Closes an open connection whose session the drain has ended.
     pub(super) fn close_for_drain(&mut self, slot: Slot) {
-        self.close(slot, 1001, "server is shutting down");
+        let draining = self
+            .open_protocol(slot)
+            .map_or("", |protocol| self.options.manners(protocol).draining);
+        self.close(slot, 1001, draining);
     }
 
     /// Ends the shard when nobody is left, or when the drain has taken its time: a stream of newcomers must not prolong it.

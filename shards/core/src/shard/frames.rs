@@ -198,7 +198,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         input: &mut [u8],
         budget: &mut Budget,
     ) -> usize {
-        let limits = self.options.codec;
+        let limits = self.options.manners(protocol).codec;
         let Rest { decoder, message, .. } = rest;
         let mut taken = 0;
         while taken < input.len() && budget.frames > 0 {

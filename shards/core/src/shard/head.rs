@@ -1,7 +1,7 @@
 //! A connection that speaks HTTP: requests are read and answered one after the other, until one of them is an upgrade.
 
 use super::connection::{Head, Phase, Rest, Standing};
-use super::mail::{Post, Told};
+use super::mail::{Cause, Post, Told};
 use super::moving::Stage;
 use super::newcomers::LAST_HEADS;
 use super::state::Shard;
@@ -289,11 +289,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         } = self;
         // It keeps its slot until it has read why. Who has had the time for that gives way first.
         let gives_way = refused_heads.add(slot, 0, |slot, _| {
-            slots
-                .get(slot)
-                .is_some_and(|connection| matches!(connection.phase, Phase::Head(_) | Phase::Closing(_)))
+            slots.get(slot).is_some_and(|connection| {
+                connection.ticket.is_none()
+                    && matches!(connection.phase, Phase::Head(_) | Phase::Open(_) | Phase::Closing(_))
+            })
         });
         if let Some(oldest) = gives_way {
+            if let Some(protocol) = self.open_protocol(oldest) {
+                self.leave(oldest, protocol, Cause::Lost);
+            }
             self.release(oldest);
         }
     }
@@ -305,6 +309,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             room,
             query,
             binding,
+            asks,
+            is_secure,
             answer,
         } = upgrade;
         let now = self.now.monotonic;
@@ -324,39 +330,52 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 ..Rest::default()
             }));
         }
-        self.effects
-            .outboxes
-            .append_with(slot, |out| out.extend_from_slice(&answer));
-        if let Standing::Refused(refusal) = head.standing {
+        let mut opening = Opening {
+            client,
+            room,
+            query,
+            binding,
+            asks,
+            secure: is_secure.unwrap_or(false),
+            answer: Box::default(),
+            ticketless: false,
+        };
+        if protocol.answers_late() {
+            opening.answer = answer.into();
+            opening.ticketless = matches!(head.standing, Standing::Refused(_));
+        } else {
+            self.effects.answer(slot, &answer);
+        }
+        if let Standing::Refused(refusal) = head.standing
+            && !opening.ticketless
+        {
             self.effects.outboxes.open(slot);
             let trouble = Trouble::Refused(refusal);
             self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
             self.log_closed(slot, protocol, 1008, "too many connections");
             return self.close(slot, 1008, "too many connections");
         }
-        let opening = Opening {
-            client,
-            room,
-            query,
-            binding,
-        };
         match self.protocols.home(protocol, &opening) {
             // A URL costs nothing, so nobody may aim connections at one shard with it (D44). Who joins moves anyway.
             Some(home) if home != self.index && protocol.begins_anywhere() && self.crowded.contains(&home) => {
                 self.counters.hints_ignored += 1;
-                self.open(slot, protocol, &opening);
+                self.open(slot, protocol, opening);
             }
-            Some(home) if home != self.index => {
+            Some(home) if home != self.index && !opening.ticketless => {
                 let stage = Stage::Opening(protocol, opening);
                 self.mail_connection(slot, home, stage);
             }
-            _ => self.open(slot, protocol, &opening),
+            _ => self.open(slot, protocol, opening),
         }
     }
 
     /// The upgrade is answered, or its answer is in the outbox: the session begins.
-    pub(super) fn open(&mut self, slot: Slot, protocol: Protocol, opening: &Opening) {
-        self.effects.outboxes.open(slot);
+    pub(super) fn open(&mut self, slot: Slot, protocol: Protocol, opening: Opening) {
+        let bound = self.options.manners(protocol).outbound_bytes_max;
+        self.effects.outboxes.bound(slot, bound);
+        if !protocol.answers_late() {
+            self.effects.outboxes.open(slot);
+        }
         self.post.witness(Told::Opened(slot));
         self.with_protocols(slot, |protocols, cx| protocols.opened(protocol, cx, opening));
         self.arm(slot);

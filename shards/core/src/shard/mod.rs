@@ -49,7 +49,7 @@ mod yielding;
 pub use mail::{Cause, Mail, Post, Question, Reload, Reply, Request, ToDesk, Told};
 pub use meter::{LATENCY_MICROS_MAX, Latency};
 pub use moving::Moving;
-pub use options::Options;
+pub use options::{Options, RelayOptions};
 pub use report::{Counters, Figures, Report};
 pub use state::{Plan, Shard};
 pub use turn::Next;

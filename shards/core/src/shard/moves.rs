@@ -4,6 +4,7 @@ use super::connection::{Phase, Rest};
 use super::mail::{Mail, Post, Request, Told};
 use super::moving::{Moving, Stage, State};
 use super::state::Shard;
+use crate::http::{Refusal, refusal_text};
 use crate::protocol::journal::{self, Line};
 use crate::slot::{ShardIndex, Slot};
 use crate::transport::Sockets;
@@ -113,9 +114,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             if let Some(connection) = self.slots.get_mut(slot) {
                 connection.tls = state.tls.take();
             }
+            let protocol = state.protocol();
             let mut last = std::mem::take(&mut state.unsent);
-            self.effects.closes.count(1001);
-            write_close(Some(1001), "server is shutting down", &mut last);
+            if protocol.answers_late() {
+                last.extend_from_slice(&refusal_text(Refusal::Draining));
+            } else {
+                self.effects.closes.count(1001);
+                write_close(Some(1001), self.options.manners(protocol).draining, &mut last);
+            }
             self.effects
                 .outboxes
                 .append_with(slot, |out| out.extend_from_slice(&last));
@@ -152,7 +158,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             .outboxes
             .append_with(slot, |out| out.extend_from_slice(&unsent));
         match state.stage {
-            Stage::Opening(protocol, opening) => self.open(slot, protocol, &opening),
+            Stage::Opening(protocol, opening) => self.open(slot, protocol, opening),
             Stage::Session(session) => {
                 self.effects.outboxes.open(slot);
                 self.post.witness(Told::Arrived(slot));
@@ -211,6 +217,9 @@ impl State {
     /// What is left to send to a connection that cannot move: it may try again later.
     fn take_last_words(&mut self) -> Vec<u8> {
         let mut last = std::mem::take(&mut self.unsent);
+        if let Stage::Opening(_, opening) = &self.stage {
+            last.extend_from_slice(&opening.answer);
+        }
         write_close(Some(1013), "try again later", &mut last);
         last
     }

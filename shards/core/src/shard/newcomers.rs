@@ -1,11 +1,10 @@
 //! Newcomers: they are accepted, given a slot, and asked for a ticket (D43).
 
 use super::connection::{Asker, Head, Phase, Standing};
-use super::ending::refusal_text;
 use super::mail::Post;
 use super::state::Shard;
 use crate::admission::Ask;
-use crate::http::{Conversation, Refusal};
+use crate::http::{Conversation, Refusal, refusal_text};
 use crate::protocol::journal::{self, Line};
 use crate::slot::{ListenerIndex, Slot};
 use crate::transport::{Accepted, Sockets};

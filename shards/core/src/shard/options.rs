@@ -1,5 +1,6 @@
 //! What bounds a shard.
 
+use crate::protocol::Protocol;
 use crate::ws;
 use std::time::Duration;
 
@@ -35,6 +36,74 @@ pub struct Options {
     pub ticketless_max: usize,
     /// Connections of one shard, in whatever phase.
     pub slots_max: usize,
+    /// What is different for clients of the room relay.
+    pub relay: RelayOptions,
+}
+
+/// Bounds of connections to the room relay.
+#[derive(Debug, Clone, Copy)]
+pub struct RelayOptions {
+    /// `relay.message_max_bytes`.
+    pub message_bytes_max: usize,
+    /// `relay.backpressure_close_bytes`.
+    pub outbound_bytes_max: usize,
+    /// Two of `relay.heartbeat_interval_ms`: a client that is silent for so long is closed.
+    pub silence_max: Duration,
+    /// `relay.drain_timeout_ms`.
+    pub drain_timeout: Duration,
+}
+
+impl Default for RelayOptions {
+    /// The documented defaults.
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 65_536,
+            outbound_bytes_max: 1024 * 1024,
+            silence_max: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What connections of a protocol are held to, and in which words they are closed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manners {
+    pub(super) codec: ws::Limits,
+    pub(super) outbound_bytes_max: usize,
+    pub(super) silence_max: Duration,
+    pub(super) drain_timeout: Duration,
+    pub(super) silent: &'static str,
+    pub(super) slow: &'static str,
+    pub(super) draining: &'static str,
+}
+
+impl Options {
+    /// What connections of this protocol are held to.
+    pub(super) fn manners(&self, protocol: Protocol) -> Manners {
+        match protocol {
+            Protocol::SignalFish | Protocol::Echo | Protocol::Matchbox => Manners {
+                codec: self.codec,
+                outbound_bytes_max: self.outbound_bytes_max,
+                silence_max: self.ping_timeout,
+                drain_timeout: self.drain_timeout,
+                silent: "ping timeout",
+                slow: "too slow: the outbound buffer is full",
+                draining: "server is shutting down",
+            },
+            Protocol::Relay => Manners {
+                codec: ws::Limits {
+                    message_bytes_max: self.relay.message_bytes_max,
+                    ..self.codec
+                },
+                outbound_bytes_max: self.relay.outbound_bytes_max,
+                silence_max: self.relay.silence_max,
+                drain_timeout: self.relay.drain_timeout.min(self.drain_timeout),
+                silent: "Heartbeat timeout",
+                slow: "Server overloaded",
+                draining: "Going away",
+            },
+        }
+    }
 }
 
 impl Default for Options {
@@ -57,6 +126,7 @@ impl Default for Options {
             drain_timeout: Duration::from_secs(5),
             ticketless_max: 128,
             slots_max: 1024,
+            relay: RelayOptions::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::meter::Latency;
 use crate::effects::Closes;
-use crate::protocol::{matchbox, signal_fish};
+use crate::protocol::{matchbox, relay, signal_fish};
 use crate::slot::ShardIndex;
 
 /// Figures of one shard.
@@ -24,6 +24,8 @@ pub struct Report {
     pub gauges: signal_fish::Gauges,
     /// What matchbox counted and holds.
     pub matchbox: (matchbox::Counters, matchbox::Gauges),
+    /// What the room relay counted and holds.
+    pub relay: (relay::Counters, relay::Gauges),
 }
 
 /// What a shard tells the desk: its [`Report`], and what is too large to be told every second.

@@ -17,6 +17,7 @@ use crate::effects::{Bounds, Cx, Effect, Effects};
 use crate::entry::{Routing, draw_hashing};
 use crate::http::Sites;
 use crate::protocol::matchbox::Matchbox;
+use crate::protocol::relay::Relay;
 use crate::protocol::signal_fish::SignalFish;
 use crate::protocol::{Protocol, Protocols, Settings};
 use crate::slot::{ListenerIndex, ShardIndex, Slot};
@@ -186,6 +187,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         &self.protocols.matchbox
     }
 
+    /// The room relay, as this shard knows it.
+    #[must_use]
+    pub fn relay(&self) -> &Relay {
+        &self.protocols.relay
+    }
+
     /// Bytes that wait to be sent, for all connections and for one.
     #[must_use]
     pub fn unsent(&self, slot: Slot) -> (usize, usize) {
@@ -208,6 +215,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             },
             signal_fish: self.protocols.signal_fish.counters(),
             gauges: self.protocols.signal_fish.gauges(),
+            relay: (*self.protocols.relay.counters(), self.protocols.relay.gauges()),
             matchbox: (self.protocols.matchbox.counters(), self.protocols.matchbox.gauges()),
         }
     }

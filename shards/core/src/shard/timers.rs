@@ -43,7 +43,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                     return [of_protocol, paid].into_iter().flatten().min();
                 }
                 [
-                    Some(connection.silent_until(self.options.ping_timeout)),
+                    Some(connection.silent_until(self.options.manners(*protocol).silence_max)),
                     connection.message_until(),
                     of_protocol,
                 ]
@@ -155,7 +155,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.counters.closed_incomplete += 1;
             return self.give_notice(slot, protocol, &Trouble::MessageTimeout, 1008, "message took too long");
         }
-        if connection.silent_until(self.options.ping_timeout) > now {
+        let manners = self.options.manners(protocol);
+        if connection.silent_until(manners.silence_max) > now {
             return;
         }
         if has_input {
@@ -170,6 +171,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         // No code of the protocols says this, so the close frame alone explains (D9).
         self.counters.closed_silent += 1;
         self.leave(slot, protocol, Cause::Silent);
-        self.close(slot, 1008, "ping timeout");
+        self.close(slot, 1008, manners.silent);
     }
 }

@@ -44,6 +44,8 @@ impl Counts {
             Ask::OpenRoom { ip, app, game } => self.open_room(now, *ip, *app, game),
             // The share of an address has tests of its own; what was answered holds.
             Ask::Authenticate { .. } => !refused,
+            // So have the rates of the relay.
+            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } => !refused,
         };
         assert_eq!(!refused, expected, "{ask:?} was answered with {verdict:?} at {now:?}");
         match (ask, verdict) {
@@ -66,7 +68,9 @@ impl Counts {
                     "the window of {ip} began at {began:?}"
                 );
             }
-            (Ask::Join { .. } | Ask::Create { .. } | Ask::Authenticate { .. }, Verdict::Admitted)
+            (Ask::Enter { ip, .. } | Ask::Lend { ip, .. }, Verdict::Lent(loan)) => assert_eq!(loan.ip(), *ip),
+            (Ask::Verify { .. }, Verdict::Admitted)
+            | (Ask::Join { .. } | Ask::Create { .. } | Ask::Authenticate { .. }, Verdict::Admitted)
             | (_, Verdict::Refused(_)) => {}
             _ => panic!("{ask:?} was answered with {verdict:?}"),
         }
@@ -124,6 +128,8 @@ impl Counts {
     /// Something comes back. It was granted, and did not come back before.
     pub(super) fn ended(&mut self, notice: &Notice) {
         let count = match notice {
+            // Admission's own tests hold the sums of loans.
+            Notice::LoanEnded(_) => return,
             Notice::ConnectionEnded(ticket) => self.connections.get_mut(&ticket.ip()),
             Notice::RoomEnded(permit) => {
                 let (app, game) = permit.game();

@@ -315,7 +315,14 @@ pub(super) fn code(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::ConnectionsPerIp { .. } => "TOO_MANY_CONNECTIONS",
         Refusal::Connections => "SERVICE_UNAVAILABLE",
-        Refusal::JoinRate { .. } | Refusal::CreationRate { .. } | Refusal::AuthenticationRate => "RATE_LIMIT_EXCEEDED",
+        Refusal::JoinRate { .. }
+        | Refusal::CreationRate { .. }
+        | Refusal::AuthenticationRate
+        // The relay has no such codes.
+        | Refusal::Token
+        | Refusal::RoomClaim
+        | Refusal::ConnectionRate
+        | Refusal::MessageRate { .. } => "RATE_LIMIT_EXCEEDED",
         Refusal::RoomsPerGame { .. } | Refusal::RoomsPerApp { .. } => "MAX_ROOMS_PER_GAME_EXCEEDED",
     }
 }

@@ -94,6 +94,7 @@ fn limits(random: &mut Sequence, has_apps: bool) -> Limits {
         handshakes_per_sec_per_ip: 10,
         join_attempts_max: count(few(random, 50, 4, 40)),
         time_window: seconds(random, 3, 8),
+        relay: signal_fish_core::admission::Rates::default(),
         apps: if has_apps {
             vec![app, AppLimits::default()]
         } else {

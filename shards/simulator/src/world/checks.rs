@@ -153,7 +153,8 @@ impl World {
         );
         let gauges = || self.all_signal_fish().map(SignalFish::gauges);
         let peers = self.all_matchbox().map(|matchbox| matchbox.gauges().peers);
-        let sessions: usize = gauges().map(|gauges| gauges.sessions).chain(peers).sum();
+        let relay = self.all_relay().map(|relay| relay.gauges().sessions);
+        let sessions: usize = gauges().map(|gauges| gauges.sessions).chain(peers).chain(relay).sum();
         let rooms: usize = gauges().map(|gauges| gauges.rooms).sum();
         assert_eq!(totals.rooms_active, rooms as u64, "rooms hold permits with seed {seed}");
         assert!(
@@ -190,6 +191,9 @@ impl World {
     pub fn assert_nothing_left(&self) {
         for signal_fish in self.all_signal_fish() {
             assert_eq!(signal_fish.gauges(), Default::default());
+        }
+        for relay in self.all_relay() {
+            assert_eq!(relay.gauges(), Default::default());
         }
         for matchbox in self.all_matchbox() {
             assert_eq!(matchbox.gauges(), Default::default());

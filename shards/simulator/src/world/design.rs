@@ -5,8 +5,8 @@ use crate::plan::{open_limits, options, other_sites, site};
 use signal_fish_core::admission::Limits;
 use signal_fish_core::http::{Site, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
-use signal_fish_core::protocol::matchbox;
 use signal_fish_core::protocol::signal_fish::Settings;
+use signal_fish_core::protocol::{matchbox, relay};
 use signal_fish_core::shard::Options;
 
 /// Everything that a world is made of.
@@ -20,6 +20,8 @@ pub struct Design {
     pub settings: Settings,
     /// What an operator sets about matchbox.
     pub matchbox: matchbox::Settings,
+    /// What an operator sets about the room relay.
+    pub relay: relay::Settings,
     /// What admission allows.
     pub limits: Limits,
     /// What an operator sets about connections.
@@ -48,6 +50,7 @@ impl Design {
             site: site(TrustedProxies::default()),
             other_sites: other_sites(),
             matchbox: matchbox::Settings::default(),
+            relay: relay::Settings::default(),
             line: Line::default(),
             keeps_ledger: false,
         }

@@ -109,10 +109,8 @@ impl World {
 
     /// A verdict finds nobody any more.
     fn give_back(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Connected(ticket) => self.noticed(Notice::ConnectionEnded(ticket)),
-            Verdict::RoomOpened(permit) => self.noticed(Notice::RoomEnded(permit)),
-            Verdict::Admitted | Verdict::Refused(_) => {}
+        if let Some(notice) = verdict.give_back() {
+            self.noticed(notice);
         }
     }
 

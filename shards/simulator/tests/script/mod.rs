@@ -134,6 +134,7 @@ pub fn limits() -> Limits {
         room_creations_max: 12,
         handshakes_per_sec_per_ip: 10,
         join_attempts_max: 60,
+        relay: signal_fish_core::admission::Rates::default(),
         time_window: Duration::from_secs(10),
         apps: Vec::<AppLimits>::new(),
     }

@@ -9,7 +9,7 @@ use crate::effects::Cx;
 use crate::entry::{Routing, draw_hashing};
 use crate::http::query_parameter;
 use crate::room::{Dialect, Member, MemberId, Members, OpenRooms, RoomHandle, RoomKey};
-use crate::slot::{ShardIndex, Slot};
+use crate::slot::ShardIndex;
 use crate::ws::Kind;
 use rand::Rng;
 use std::fmt;
@@ -82,12 +82,6 @@ impl Matchbox {
             peers: self.peers.len(),
             rooms: self.rooms.len(),
         }
-    }
-
-    /// The id of the peer of a connection.
-    #[must_use]
-    pub fn peer_id(&self, slot: Slot) -> Option<MemberId> {
-        self.peers.get(slot).map(|peer| peer.id)
     }
 
     /// The shard of the room that the URL names.

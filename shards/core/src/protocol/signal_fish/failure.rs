@@ -35,7 +35,12 @@ impl Failure {
             Refusal::CreationRate { retry_after_secs } => {
                 format!("Room creation rate limit exceeded. Try again in {retry_after_secs} seconds.")
             }
-            Refusal::AuthenticationRate => "RateLimitExceeded".to_owned(),
+            // The last four are the relay's, which asks for itself.
+            Refusal::AuthenticationRate
+            | Refusal::Token
+            | Refusal::RoomClaim
+            | Refusal::ConnectionRate
+            | Refusal::MessageRate { .. } => "RateLimitExceeded".to_owned(),
             Refusal::RoomsPerGame { current, limit } => {
                 let text = format!("Game `{game}` already has {current} rooms (limit {limit})");
                 return Self::new(text, ErrorCode::MaxRoomsPerGameExceeded);

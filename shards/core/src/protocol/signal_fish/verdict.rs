@@ -52,7 +52,12 @@ impl SignalFish {
                     retry_after_secs: left.as_secs(),
                 })
             }
-            Ask::Connect { .. } | Ask::ConnectSecurely { .. } | Ask::Authenticate { .. } => None,
+            Ask::Connect { .. }
+            | Ask::ConnectSecurely { .. }
+            | Ask::Authenticate { .. }
+            | Ask::Verify { .. }
+            | Ask::Enter { .. }
+            | Ask::Lend { .. } => None,
         }
     }
 

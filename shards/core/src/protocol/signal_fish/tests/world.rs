@@ -4,9 +4,10 @@ use super::super::super::event::{Message, Opening};
 use super::super::settings::Settings;
 use super::super::state::SignalFish;
 use crate::Now;
-use crate::admission::{Admission, Ask, Limits};
+use crate::admission::{Admission, Ask, Limits, Rates};
 use crate::effects::{Bounds, Cx, Effect, Effects};
 use crate::entry::{Routing, draw_hashing};
+use crate::http::Asks;
 use crate::slot::{ShardIndex, Slot};
 use crate::ws::frame_length;
 use rand::SeedableRng;
@@ -54,6 +55,7 @@ impl World {
             handshakes_per_sec_per_ip: 10,
             join_attempts_max: 1000,
             time_window: Duration::from_secs(60),
+            relay: Rates::default(),
             apps: Vec::new(),
         };
         let shard = |index: u16| Shard {
@@ -106,6 +108,10 @@ impl World {
             room: None,
             query: None,
             binding: None,
+            asks: Asks::default(),
+            secure: false,
+            answer: Box::default(),
+            ticketless: false,
         };
         self.with(client, |protocol, cx| protocol.opened(cx, &opening));
         client
@@ -155,6 +161,7 @@ impl World {
             Effect::Ask(slot, ask) => self.asks.push_back((shard, slot, ask)),
             Effect::Notify(notice) => self.admission.give_back(notice),
             Effect::Close(slot) => self.clients[slot.index as usize].closed = true,
+            Effect::Ping(_) => {}
             Effect::Resume(slot) => assert!(!self.shards[shard].protocol.waits(slot)),
             Effect::Move(slot, to) => {
                 let to = usize::from(to.0);

@@ -1,0 +1,103 @@
+//! `relay.*`: the room relay, on a listener of its own.
+
+use crate::config::check;
+use crate::config::key::Kind::{Bool, Integer, OptionalText, TextList};
+use crate::config::key::{Standing, key};
+use crate::config::section::{DAY_SECS, MANY, MIB, RELAY, U32_MAX, milliseconds, section};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::time::Duration;
+
+section! {
+    /// `relay.*`.
+    pub struct Relay {
+        /// Whether the room relay is served, on a port of its own.
+        pub enabled: bool = key("relay.enabled", Bool, false);
+
+        /// Port of the listener.
+        pub port: u16 = key("relay.port", Integer(0, 65_535), 3002).weigh("0 takes any free port and logs which.");
+
+        /// Address of the listener. Null: `bind`.
+        pub bind: Option<IpAddr> = key("relay.bind", OptionalText(check::ADDRESS), Value::Null);
+
+        /// Longest room id.
+        pub room_id_max_length: usize = key("relay.room_id_max_length", Integer(1, 1024), RELAY.room_id_length_max)
+            .unit("characters");
+
+        /// Clients of one room.
+        pub room_capacity: usize = key("relay.room_capacity", Integer(1, 65_535), RELAY.room_capacity)
+            .unit("clients")
+            .weigh("A message goes to all of them: the outbound bytes grow with the square.");
+
+        /// Time between two WebSocket pings. A client that is silent for two is closed.
+        #[serde(deserialize_with = "milliseconds", rename = "heartbeat_interval_ms")]
+        pub heartbeat_interval: Duration =
+            key("relay.heartbeat_interval_ms", Integer(1000, DAY_SECS * 1000), 30_000).unit("milliseconds");
+
+        /// Largest message.
+        pub message_max_bytes: usize = key("relay.message_max_bytes", Integer(1, 16 * MIB), 65_536)
+            .unit("bytes")
+            .weigh("A larger one is discarded without an answer.");
+
+        /// Bytes that may wait for one client that does not read.
+        pub backpressure_close_bytes: usize = key("relay.backpressure_close_bytes", Integer(1024, 1024 * MIB), MIB)
+            .unit("bytes")
+            .weigh("With more, and a socket that takes nothing, the client is closed with 1013.");
+
+        /// Connections of one address in ten seconds.
+        pub connections_per_10s: u32 = key("relay.connections_per_10s", Integer(0, MANY), 5)
+            .unit("connections")
+            .weigh("Households and schools share addresses. 0: no limit.");
+
+        /// Messages of one client in ten seconds.
+        pub messages_per_10s: u32 = key("relay.messages_per_10s", Integer(0, MANY), RELAY.client_messages.tokens)
+            .unit("messages")
+            .weigh("More are dropped without an answer. 0: no limit.");
+
+        /// Messages of all clients of one address in ten seconds.
+        pub ip_messages_per_10s: u32 = key("relay.ip_messages_per_10s", Integer(0, MANY), RELAY.ip_messages.tokens)
+            .unit("messages")
+            .weigh("More are dropped without an answer. 0: no limit.");
+
+        /// Messages into one room in ten seconds.
+        pub room_messages_per_10s: u32 = key("relay.room_messages_per_10s", Integer(0, MANY), RELAY.room_messages.tokens)
+            .unit("messages")
+            .weigh("More are dropped without an answer. 0: no limit.");
+
+        /// Time for saying goodbye to the clients of the relay.
+        #[serde(deserialize_with = "milliseconds", rename = "drain_timeout_ms")]
+        pub drain_timeout: Duration = key("relay.drain_timeout_ms", Integer(1, 300_000), 5000)
+            .unit("milliseconds")
+            .weigh("`server.drain_timeout_secs` holds as well.");
+
+        /// Whether clients must come with TLS. Behind a trusted proxy its `X-Forwarded-Proto` decides.
+        pub require_wss: bool = key("relay.require_wss", Bool, RELAY.require_wss)
+            .weigh("Others are closed with 1008.");
+
+        /// Web origins that may connect, such as `https://play.example.org`. Empty: every one.
+        pub allowed_origins: Vec<String> = key("relay.allowed_origins", TextList(check::ORIGIN), json!([]))
+            .weigh("Another origin is closed with 1008. Programs send none and are served.");
+
+        /// Subprotocol that a client must offer. Null: none.
+        pub subprotocol: Option<String> = key("relay.subprotocol", OptionalText(check::SUBPROTOCOL), Value::Null);
+    }
+    no_field {
+        /// Redis that joins several nodes.
+        key("relay.redis_url", OptionalText(check::NOT_EMPTY), Value::Null)
+            .weigh("Not built yet: one node.")
+            .secret()
+            .standing(Standing::NotBuilt);
+
+        /// Time after which Redis forgets a room that nobody refreshes.
+        key("relay.room_ttl_secs", Integer(1, U32_MAX), 3600).unit("seconds").standing(Standing::Idle);
+
+        /// Failures of Redis in a row that open the breaker.
+        key("relay.cb_error_threshold", Integer(1, U32_MAX), 3).standing(Standing::Idle);
+
+        /// Time that the breaker stays open.
+        key("relay.cb_open_ms", Integer(1, U32_MAX), 30_000).unit("milliseconds").standing(Standing::Idle);
+
+        /// Whether clients need a token.
+        key("relay.auth.enabled", Bool, false).weigh("Not built yet.").standing(Standing::NotBuilt);
+    }
+}
