@@ -70,7 +70,7 @@ start_server() {
 }
 
 export ADMIN_TOKEN=an-admin-token-of-a-test METRICS_TOKEN=a-metrics-token-of-a-test
-start_server open ""
+start_server open ", \"admin_token\": \"$ADMIN_TOKEN\""
 open=$address
 start_server guarded ", \"require_metrics_auth\": true, \"metrics_auth_token\": \"$METRICS_TOKEN\""
 guarded=$address

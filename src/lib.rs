@@ -21,6 +21,7 @@ pub mod logging;
 pub mod metrics;
 pub mod minute;
 pub mod notify;
+pub mod operator;
 mod pages;
 pub mod panics;
 mod server;

@@ -169,12 +169,13 @@ impl Server {
             .spawn(move || plane.run())
             .map_err(StartError::Shard)?;
         let (desk, at_desk) = desk_channel();
-        let locks = Arc::new(Mutex::new(Locks::new(config)));
+        let locks = Arc::new(Mutex::new(Locks::new(config, &apps.apps)));
         let desk_of_all = Desk::new(
             at_desk,
             Arc::clone(&mailboxes),
             control.clone(),
             Arc::clone(&locks),
+            routing.clone(),
             start,
         );
         let desk_thread = std::thread::Builder::new()
@@ -292,7 +293,7 @@ impl ServerHandle {
             sites: Arc::new(site::sites(config, &self.doors, routes.clone())),
             tls: tls.clone(),
         });
-        *self.locks.lock().unwrap_or_else(PoisonError::into_inner) = Locks::new(config);
+        *self.locks.lock().unwrap_or_else(PoisonError::into_inner) = Locks::new(config, &apps.apps);
         // First the control plane, which then knows every app that a shard asks for.
         self.control.send(Message::Apps(apps.limits.clone()));
         if self.mail_all(|| Mail::Reload(Arc::clone(&reload))) {

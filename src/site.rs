@@ -16,6 +16,9 @@ pub(crate) fn routes(config: &Config) -> Routes<Protocol> {
     ];
     let metrics = desk::METRICS.iter();
     table.extend(metrics.map(|(path, _)| (*path, Target::Desk(Access::Public))));
+    if config.security.admin_token.is_some() {
+        table.push(("/admin/*", Target::Desk(Access::Private)));
+    }
     if config.http.pages {
         table.extend(pages::table());
     }

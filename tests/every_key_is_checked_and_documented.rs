@@ -92,6 +92,7 @@ fn sample(key: &Key) -> (Value, Value) {
             });
             return (json!([app]), json!([clean]));
         }
+        "security.admin_token" => json!("0123456789-admin,token"),
         "security.client_ip_header" => return (json!("Forwarded"), json!("forwarded")),
         "server.room_code_prefix" => return (json!("eu"), json!("EU")),
         "protocol.player_name_validation.allowed_symbols" => json!(["+", "!"]),
@@ -332,6 +333,8 @@ fn every_key_is_set_by_a_file_and_by_both_spellings_of_its_variable() {
                 assert_eq!(loaded.without_effect, [key.path], "by {way}");
             } else if key.path == "security.metrics_auth_token" {
                 assert_eq!(loaded.config.security.metrics_auth_token, Some(text.clone()));
+            } else if key.path == "security.admin_token" {
+                assert_eq!(loaded.config.security.admin_token, Some(text.clone()));
             } else {
                 assert_ne!(shown(&loaded.config), without, "{} by {way} changes nothing", key.path);
             }

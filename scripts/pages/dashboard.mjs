@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { connect } from "node:net";
-import { PATIENCE_MS, shows, tabTo, type } from "./drive.mjs";
+import { PATIENCE_MS, press, shows, tabTo, type } from "./drive.mjs";
 
 const ROOMS = 20;
 const PLAYERS = 4;
@@ -57,6 +57,47 @@ export async function unlock(window, server, token) {
   await shows(page, "state", "live");
   for (const request of asked) assert(!request.url().includes(token), request.url());
   await page.close();
+}
+
+/** Somebody is removed from a room and reads why; an address is banned and the ban lifted. Returns the dashboard's page. */
+export async function administer(window, token) {
+  const player = await window.newPage();
+  await player.goto("/playground");
+  await type(player, "name", "Eve");
+  await press(player, "enter");
+  await player.waitForSelector("#room", { state: "visible" });
+  const code = await player.textContent("#room-code");
+
+  const page = await window.newPage();
+  await page.goto("/dashboard");
+  await type(page, "admin-token", "not the token");
+  await page.keyboard.press("Enter");
+  await shows(page, "admin-notice", "This is not the admin token.");
+  await type(page, "admin-token", token);
+  await page.keyboard.press("Enter");
+  await type(page, "rooms-code", code);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: `Show room ${code}` }).press("Enter");
+  await shows(page, "room-members", "Eve");
+  await type(page, "ban-address", "203.0.113.7");
+  await page.keyboard.press("Enter");
+  await shows(page, "bans", "203.0.113.7");
+  await type(page, "kick-reason", "Be kind to the others");
+  return { page, player };
+}
+
+/** The rest of it. */
+export async function kick({ page, player }) {
+  await page.getByRole("button", { name: "Kick Eve" }).press("Enter");
+  await shows(page, "admin-notice", "Eve is removed.");
+  await shows(player, "room-notice", "Be kind to the others (UNAUTHORIZED)");
+  await shows(player, "connection-notice", "The server closed the connection: 1008");
+  await press(player, "resume");
+  await player.waitForSelector("#entrance", { state: "visible" });
+  await page.getByRole("button", { name: "Lift the ban of 203.0.113.7" }).press("Enter");
+  await shows(page, "bans", "None.");
+  await press(page, "admin-forget");
+  await page.waitForSelector("#admin-form", { state: "visible" });
 }
 
 /** By keyboard: what a chart showed some seconds ago. */

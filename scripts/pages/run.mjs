@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { Browser, accessibilityFaults, press, shows } from "./drive.mjs";
-import { unlock, watch } from "./dashboard.mjs";
+import { administer, kick, unlock, watch } from "./dashboard.mjs";
 import { end, play } from "./playground.mjs";
 
 /** Most bytes of a page with everything that it loads, in gzip. */
@@ -50,6 +50,9 @@ for (const scheme of ["dark", "light"]) {
 
   const desk = await browser.window(scheme);
   await look(await watch(desk, server), `dashboard-${scheme}`);
+  const administration = await administer(desk, process.env.ADMIN_TOKEN);
+  await look(administration.page, `administration-${scheme}`);
+  await kick(administration);
   await desk.close();
 }
 await unlock(await browser.window("dark"), guarded, process.env.METRICS_TOKEN);

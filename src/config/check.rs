@@ -81,6 +81,15 @@ pub(super) const NETWORK: TextCheck = TextCheck {
     },
 };
 
+/// A secret that cannot be guessed, in characters that a header may hold.
+pub(super) const TOKEN: TextCheck = TextCheck {
+    expected: "16 to 1024 letters, digits and signs without spaces",
+    accept: |text| {
+        let fits = (16..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| text.to_owned())
+    },
+};
+
 /// `*` or origins. They are compared with the header byte for byte, so they are tidied the way browsers write them.
 pub(super) const ORIGINS: TextCheck = TextCheck {
     expected: "\"*\" alone, or origins such as \"https://play.example.org,http://localhost:3000\" (scheme, host and port, \

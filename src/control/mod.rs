@@ -10,6 +10,7 @@ use signal_fish_core::admission::{self, Admission, AppLimits, Ask};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,12 @@ pub(crate) enum Message {
     Apps(Vec<AppLimits>),
     /// By the desk: tell what admission counts.
     Totals(Sender<admission::Totals>),
+    /// By the desk: ban an address for a time, and tell whether that was done.
+    Ban(IpAddr, Duration, Sender<bool>),
+    /// By the desk: lift a ban, and tell whether there was one.
+    LiftBan(IpAddr, Sender<bool>),
+    /// By the desk: tell who is banned, and for how long.
+    Bans(Sender<Vec<(IpAddr, Duration)>>),
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -94,6 +101,12 @@ impl ControlPlane {
                 Some(Message::Apps(limits)) => self.admission.set_apps(&limits),
                 // A desk that does not wait any more has ended.
                 Some(Message::Totals(to)) => _ = to.try_send(self.admission.totals()),
+                Some(Message::Ban(address, time, to)) => {
+                    let done = self.admission.ban(self.start.elapsed(), address, time);
+                    _ = to.try_send(done.is_ok());
+                }
+                Some(Message::LiftBan(address, to)) => _ = to.try_send(self.admission.lift_ban(address)),
+                Some(Message::Bans(to)) => _ = to.try_send(self.admission.bans(self.start.elapsed())),
                 Some(Message::Stop) => break,
                 None => {}
             }

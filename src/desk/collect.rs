@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long shards and the control plane have for their replies together.
-const WAIT_MAX: Duration = Duration::from_secs(1);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The shards and the control plane, as the desk knows them.
 pub(super) struct Shards {
@@ -54,6 +54,49 @@ impl Shards {
     pub(super) fn mail(&self, shard: ShardIndex, mail: Mail) -> bool {
         let mailbox = self.mailboxes.get(usize::from(shard.0));
         mailbox.is_some_and(|mailbox| mailbox.try_send(mail).is_ok())
+    }
+
+    /// How many shards there are.
+    pub(super) fn len(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The control plane.
+    pub(super) fn control(&self) -> &ToControl<Message> {
+        &self.control
+    }
+
+    /// Asks one shard and waits for the reply; nothing if it stands still or there is no such shard.
+    pub(super) fn ask_one(
+        &mut self,
+        replies: &Receiver<ToDesk>,
+        shard: ShardIndex,
+        question: &Question,
+    ) -> Option<Reply> {
+        let deadline = Instant::now() + WAIT_MAX;
+        while let Ok(reply) = replies.try_recv() {
+            self.take(reply);
+        }
+        let index = usize::from(shard.0);
+        if self.shards.get(index)?.open.is_some() {
+            return None;
+        }
+        self.number += 1;
+        self.put(index, question);
+        while let Ok(message) = replies.recv_deadline(deadline) {
+            match message {
+                ToDesk::Reply {
+                    shard: by,
+                    number,
+                    reply,
+                } if by == shard && number == self.number => {
+                    self.shards.get_mut(index)?.open = None;
+                    return Some(reply);
+                }
+                other => _ = self.take(other),
+            }
+        }
+        None
     }
 
     /// Asks every shard and waits for the replies. Returns whether all of them replied in time.
@@ -111,7 +154,7 @@ impl Shards {
         let known = self.shards.get_mut(index)?;
         known.open = None;
         match reply {
-            Reply::Alive => {}
+            Reply::Alive | Reply::Rooms(_) | Reply::Room(_) | Reply::Done(_) => {}
             Reply::Figures(figures) => {
                 known.figures = Some(figures);
                 known.collected_at = Some(Instant::now());

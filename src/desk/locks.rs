@@ -1,6 +1,7 @@
 //! Who may ask the desk for what.
 
 use crate::Config;
+use signal_fish_core::protocol::signal_fish::App;
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -9,6 +10,10 @@ use subtle::{Choice, ConstantTimeEq};
 pub(crate) struct Locks {
     /// To the metrics.
     pub(super) metrics: Lock,
+    /// To administration.
+    pub(super) admin: Lock,
+    /// Ids of apps, by [`AppIndex`](signal_fish_core::admission::AppIndex).
+    pub(super) apps: Vec<String>,
 }
 
 /// What has to be shown to one of them.
@@ -21,7 +26,8 @@ pub(super) enum Lock {
 }
 
 impl Locks {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// As configured, with all apps that the server knows.
+    pub(crate) fn new(config: &Config, apps: &[App]) -> Self {
         let security = &config.security;
         let metrics = if security.require_metrics_auth {
             let of_apps = security.authorized_apps.iter().filter_map(|app| {
@@ -32,7 +38,9 @@ impl Locks {
         } else {
             Lock::Open
         };
-        Self { metrics }
+        let admin = Lock::Locked((*security.admin_token).clone().into_iter().collect());
+        let apps = apps.iter().map(|app| app.app_id.clone()).collect();
+        Self { metrics, admin, apps }
     }
 }
 

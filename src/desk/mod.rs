@@ -4,18 +4,24 @@
 //! Requests come from shards, and answers go back to their mailboxes. Requests that arrive while figures are collected share
 //! the next collection, so however many ask, the shards are asked once at a time and not more often than [`PAUSE`] allows.
 
+mod admin;
 mod collect;
+mod guesses;
 mod locks;
+mod orders;
 mod paths;
+mod query;
 
 pub(crate) use locks::Locks;
 pub(crate) use paths::METRICS;
 
 use crate::control::Message;
 use crate::metrics::{self, Collected, Denied};
-use collect::Shards;
+use collect::{Shards, WAIT_MAX};
 use crossbeam_channel::RecvTimeoutError;
+use guesses::Guesses;
 use paths::Wanted;
+use signal_fish_core::entry::Routing;
 use signal_fish_core::http::{DeskAnswer, Inquiry};
 use signal_fish_core::shard::{Question, ToDesk};
 use signal_fish_core::{ShardIndex, Slot};
@@ -28,6 +34,8 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(50);
 /// Period of the pieces of streams.
 const PIECE_INTERVAL: Duration = Duration::from_secs(1);
+/// Beginning of the paths of administration.
+const ADMIN: &str = "/admin/";
 /// Requests that are answered in one go.
 const BATCH_MAX: usize = 1024;
 
@@ -36,7 +44,9 @@ pub(crate) struct Desk {
     from: DeskReceiver,
     shards: Shards,
     locks: Arc<Mutex<Locks>>,
+    routing: Routing,
     denied: Denied,
+    guesses: Guesses,
     /// When the last collection began.
     began: Option<Instant>,
     /// When the streams get their next piece; nothing while there are none.
@@ -60,13 +70,16 @@ impl Desk {
         mailboxes: Arc<[Mailbox]>,
         control: ToControl<Message>,
         locks: Arc<Mutex<Locks>>,
+        routing: Routing,
         start: Instant,
     ) -> Self {
         Self {
             from,
             shards: Shards::new(mailboxes, control, start),
             locks,
+            routing,
             denied: Denied::default(),
+            guesses: Guesses::default(),
             began: None,
             next_piece: None,
             last_piece: None,
@@ -114,6 +127,11 @@ impl Desk {
                 continue;
             };
             let asker = Asker { shard, slot, number };
+            if inquiry.path.starts_with(ADMIN) {
+                let answer = self.administer(&inquiry);
+                self.answer(asker, answer);
+                continue;
+            }
             match self.admit(&inquiry) {
                 Ok(wanted) => waiting.push((asker, wanted)),
                 Err(answer) => self.answer(asker, answer),

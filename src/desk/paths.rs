@@ -41,7 +41,7 @@ pub(crate) const METRICS: [(&str, &str); 9] = [
     ("/v2/metrics/stream", STREAM),
 ];
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const STREAM: &str = "text/event-stream";

@@ -322,6 +322,8 @@ pub const METRICS: &[Metric] = &[
         signal_fish.rooms_removed
     ),
     held!("rooms_active", "Rooms now.", gauges.rooms),
+    admission!(Gauge, "bans_active", "Addresses that are banned now.", |totals| totals
+        .bans_active),
     admission!(Gauge, "games_active", "Games, per app, with a room now.", |totals| {
         totals.games_active
     }),
@@ -629,6 +631,7 @@ fn refusals(collected: &Collected) -> Vec<Labelled> {
     [
         ("connections_per_address", refusals.connections_per_ip),
         ("server_full", refusals.connections),
+        ("banned", refusals.banned),
         (
             "refused_a_moment_ago",
             by_shards(|shard| shard.report.counters.tickets_refused_unasked),

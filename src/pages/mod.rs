@@ -38,6 +38,7 @@ const FILES: &[File] = &files! {
     "/parts/landing.css" CSS "parts/landing.css"
     "/parts/landing.js" SCRIPT "parts/landing.js"
     "/parts/dashboard.css" CSS "parts/dashboard.css"
+    "/parts/dashboard/admin.js" SCRIPT "parts/dashboard/admin.js"
     "/parts/dashboard/chart.js" SCRIPT "parts/dashboard/chart.js"
     "/parts/dashboard/format.js" SCRIPT "parts/dashboard/format.js"
     "/parts/dashboard/history.js" SCRIPT "parts/dashboard/history.js"

@@ -203,6 +203,7 @@ fn all(refusals: &Refusals) -> u64 {
     let Refusals {
         connections_per_ip,
         connections,
+        banned,
         join_rate,
         creation_rate,
         rooms_per_game,
@@ -214,7 +215,7 @@ fn all(refusals: &Refusals) -> u64 {
     } = refusals;
     let of_rooms = join_rate + creation_rate + rooms_per_game + rooms_per_app;
     let of_relay = tokens + connection_rate + message_rate;
-    connections_per_ip + connections + authentication_rate + of_rooms + of_relay
+    connections_per_ip + connections + banned + authentication_rate + of_rooms + of_relay
 }
 
 /// Gives back what the verdict granted, in admission and in the model.
@@ -412,4 +413,55 @@ fn a_room_refused_by_a_cap_still_counts_as_a_creation() {
     assert_eq!(second, Verdict::Refused(Refusal::CreationRate { retry_after_secs: 59 }));
     let refusals = admission.totals().refusals;
     assert_eq!((refusals.rooms_per_game, refusals.creation_rate), (1, 1));
+}
+
+/// An operator bans an address: it gets no ticket until the ban is over or lifted; what it holds goes back as ever.
+#[test]
+fn a_banned_address_gets_no_ticket() {
+    let limits = Limits {
+        connections_max: 10,
+        connections_per_ip_max: 10,
+        rooms_per_game_max: 10,
+        room_creations_max: 10,
+        handshakes_per_sec_per_ip: 10,
+        join_attempts_max: 10,
+        time_window: MINUTE,
+        apps: Vec::new(),
+        relay: Rates::default(),
+    };
+    let mut admission = Admission::new(limits, ahash::RandomState::with_seeds(1, 2, 3, 4));
+    let ask = |ip: &str| Ask::Connect {
+        ip: ip.parse().expect("an address"),
+    };
+    let at = Duration::from_secs;
+    let Verdict::Connected(held) = admission.decide(at(0), ask("2001:db8::1")) else {
+        panic!("nobody is banned yet");
+    };
+    let banned = "2001:db8::2".parse().expect("an address");
+    assert_eq!(admission.ban(at(1), banned, at(10)), Ok(()));
+    assert_eq!(
+        admission.decide(at(2), ask("2001:db8::1")),
+        Verdict::Refused(Refusal::Banned)
+    );
+    assert!(matches!(
+        admission.decide(at(2), ask("192.0.2.1")),
+        Verdict::Connected(_)
+    ));
+    assert_eq!(
+        (admission.totals().bans_active, admission.totals().refusals.banned),
+        (1, 1)
+    );
+    admission.give_back(Notice::ConnectionEnded(held));
+    let Verdict::Connected(again) = admission.decide(at(11), ask("2001:db8::1")) else {
+        panic!("the ban is over");
+    };
+    admission.give_back(Notice::ConnectionEnded(again));
+    assert_eq!(admission.ban(at(11), banned, at(10)), Ok(()));
+    assert!(admission.lift_ban(banned) && !admission.lift_ban(banned));
+    assert!(matches!(
+        admission.decide(at(12), ask("2001:db8::3")),
+        Verdict::Connected(_)
+    ));
+    admission.sweep(at(100));
+    assert_eq!(admission.bans(at(100)), Vec::new());
 }

@@ -43,6 +43,15 @@ section! {
                 .weigh("16 characters or more. Better given in the environment than in a file that many can read.")
                 .secret();
 
+        /// Token for administration at `/admin`. Without it there is no administration.
+        pub admin_token: Secret<Option<String>> =
+            key("security.admin_token", OptionalText(check::TOKEN), Value::Null)
+                .weigh(
+                    "Whoever has it sees and closes rooms, removes players and bans addresses. Better given in the environment \
+                     than in a file that many can read.",
+                )
+                .secret();
+
         /// Addresses or networks of proxies, such as `10.0.0.0/8`, that are believed when they name the address of a client.
         pub trusted_proxies: Vec<ipnet::IpNet> =
             key("security.trusted_proxies", TextList(check::NETWORK), json!([]))

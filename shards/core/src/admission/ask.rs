@@ -124,6 +124,8 @@ pub enum Refusal {
     },
     /// The whole server is full.
     Connections,
+    /// An operator has banned the address.
+    Banned,
     /// `rate_limit.max_join_attempts`.
     JoinRate {
         /// Whole seconds until the window ends, rounded down.

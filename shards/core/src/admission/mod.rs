@@ -7,6 +7,7 @@
 mod ask;
 mod attempts;
 mod authentications;
+mod bans;
 mod bucket;
 mod client_address;
 mod crowding;
@@ -18,6 +19,7 @@ mod totals;
 
 pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Ticket, Token, Verdict};
 pub use attempts::WINDOWS_MAX;
+pub use bans::{BANS_MAX, TooManyBans};
 pub use bucket::{Bucket, Rate};
 pub use client_address::normalise;
 pub use limits::{AppLimits, Limits, ROOMS_MAX};

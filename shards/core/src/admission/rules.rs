@@ -2,6 +2,7 @@
 
 use super::attempts::{Attempts, Kind, WINDOWS_MAX};
 use super::authentications::Authentications;
+use super::bans::{BANS_MAX, Bans, TooManyBans};
 use super::client_address::normalise;
 use super::crowding::Crowding;
 use super::handshakes::Handshakes;
@@ -31,6 +32,7 @@ pub struct Admission {
     attempts: Attempts,
     handshakes: Handshakes,
     crowding: Crowding,
+    bans: Bans,
     loans: Loans,
     totals: Totals,
 }
@@ -62,6 +64,7 @@ impl Admission {
             connections: Counts::new(hashing.clone()),
             games: Counts::new(hashing.clone()),
             apps,
+            bans: Bans::new(BANS_MAX, hashing.clone()),
             loans: Loans::new(limits.relay, hashing.clone()),
             attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing.clone()),
             handshakes: Handshakes::new(limits.handshakes_per_sec_per_ip, hashing),
@@ -138,12 +141,33 @@ impl Admission {
         Arc::clone(self.crowding.crowded())
     }
 
+    /// An operator bans an address for a time. It is refused tickets from now on; those that it has, it keeps.
+    ///
+    /// # Errors
+    /// [`BANS_MAX`] addresses are banned.
+    pub fn ban(&mut self, now: Duration, ip: IpAddr, time: Duration) -> Result<(), TooManyBans> {
+        self.now = self.now.max(now);
+        self.bans.ban(self.now, ip, time)
+    }
+
+    /// An operator lifts a ban. Returns whether there was one.
+    pub fn lift_ban(&mut self, ip: IpAddr) -> bool {
+        self.bans.lift(ip)
+    }
+
+    /// The banned addresses and how long they are banned, the shortest first.
+    #[must_use]
+    pub fn bans(&self, now: Duration) -> Vec<(IpAddr, Duration)> {
+        self.bans.list(self.now.max(now))
+    }
+
     /// Drops the windows that are over, so that memory is bounded by what is live. Asks do so too; this is for the time
     /// when nobody asks.
     pub fn sweep(&mut self, now: Duration) {
         self.now = self.now.max(now);
         self.attempts.sweep(self.now);
         self.handshakes.sweep(self.now);
+        self.bans.sweep(self.now);
         self.loans.sweep(self.now);
         for app in &mut self.apps {
             app.authentications.sweep(self.now);
@@ -160,6 +184,7 @@ impl Admission {
             addresses_active: self.connections.by_key.len() as u64,
             games_active: self.games.by_key.len() as u64,
             windows_active: self.attempts.len() as u64,
+            bans_active: self.bans.len() as u64,
             relay_addresses_active: self.loans.len() as u64,
             authentications_counted: authentications as u64,
             ..self.totals
@@ -167,6 +192,9 @@ impl Admission {
     }
 
     fn connect(&mut self, ip: IpAddr, securely: bool) -> Result<Ticket, Refusal> {
+        if self.bans.hold(self.now, ip) {
+            return Err(Refusal::Banned);
+        }
         let current = self.connections.of(&ip);
         let limit = self.limits.connections_per_ip_max;
         if current >= limit {

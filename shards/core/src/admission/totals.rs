@@ -27,6 +27,8 @@ pub struct Totals {
     pub relay_addresses_active: u64,
     /// Authentications that count against a limit now.
     pub authentications_counted: u64,
+    /// Addresses that are banned now.
+    pub bans_active: u64,
     /// Refusals since the start.
     pub refusals: Refusals,
 }
@@ -38,6 +40,8 @@ pub struct Refusals {
     pub connections_per_ip: u64,
     /// [`Refusal::Connections`].
     pub connections: u64,
+    /// [`Refusal::Banned`].
+    pub banned: u64,
     /// [`Refusal::JoinRate`].
     pub join_rate: u64,
     /// [`Refusal::CreationRate`].
@@ -61,6 +65,7 @@ impl Refusals {
         let counter = match refusal {
             Refusal::ConnectionsPerIp { .. } => &mut self.connections_per_ip,
             Refusal::Connections => &mut self.connections,
+            Refusal::Banned => &mut self.banned,
             Refusal::JoinRate { .. } => &mut self.join_rate,
             Refusal::CreationRate { .. } => &mut self.creation_rate,
             Refusal::RoomsPerGame { .. } => &mut self.rooms_per_game,

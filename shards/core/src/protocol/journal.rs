@@ -52,6 +52,7 @@ pub(crate) fn refusal(refusal: &admission::Refusal) -> &'static str {
     use admission::Refusal;
     match refusal {
         Refusal::ConnectionsPerIp { .. } => "too many connections of this address",
+        Refusal::Banned => "the address is banned",
         Refusal::Connections => "the server is full",
         Refusal::JoinRate { .. } => "too many attempts to join",
         Refusal::CreationRate { .. } => "too many rooms created",

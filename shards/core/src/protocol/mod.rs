@@ -25,6 +25,7 @@ use crate::Now;
 use crate::admission::{Notice, Verdict};
 use crate::effects::{Cx, Effects};
 use crate::entry::Routing;
+use crate::room::{MemberId, RoomDetail, RoomId, RoomPage, RoomQuery};
 use crate::slot::{ShardIndex, Slot};
 use echo::Echo;
 use journal::Line;
@@ -258,6 +259,28 @@ impl Protocols {
     pub fn tick(&mut self, now: Now, fx: &mut Effects) {
         self.signal_fish.tick(now, fx);
         self.relay.tick(now, fx);
+    }
+
+    /// Some of the rooms that an operator asks for.
+    #[must_use]
+    pub fn list_rooms(&self, now: Duration, query: &RoomQuery) -> RoomPage {
+        self.signal_fish.list_rooms(now, query)
+    }
+
+    /// A room as an operator sees it.
+    #[must_use]
+    pub fn show_room(&self, now: Duration, room: RoomId, fx: &Effects) -> Option<RoomDetail> {
+        self.signal_fish.show_room(now, room, fx)
+    }
+
+    /// An operator closes a room. Returns whether it was there.
+    pub fn close_room(&mut self, fx: &mut Effects, room: RoomId) -> bool {
+        self.signal_fish.close_room(fx, room)
+    }
+
+    /// An operator removes a member, who is told why. Returns whether it was there.
+    pub fn kick(&mut self, now: Now, fx: &mut Effects, room: RoomId, member: MemberId, reason: &str) -> bool {
+        self.signal_fish.kick(now, fx, room, member, reason)
     }
 
     /// Game data messages that were relayed since the start.

@@ -124,6 +124,12 @@ impl<R> Rooms<R> {
         [self.by_key.hasher().hash_one(key), self.by_id.hasher().hash_one(id)]
     }
 
+    /// The places of the table from this one on, with the rooms that are there.
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, Option<&Entry<R>>)> {
+        let places = (0..).zip(&self.places);
+        places.skip(from as usize).map(|(place, entry)| (place, entry.as_ref()))
+    }
+
     /// Every room, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (RoomHandle, &Entry<R>)> {
         let places = (0..).zip(&self.places);

@@ -3,9 +3,12 @@
 use super::connection::{Phase, Viewer};
 use super::mail::{Post, Question, Reply, ToDesk};
 use super::state::Shard;
+use crate::admission::{Refusal, Ticket};
 use crate::http::{After, Body, DeskAnswer, Inquiry};
+use crate::protocol::Trouble;
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long an answer of the desk is waited for. The desk is faster; this is for a desk that stands still.
@@ -137,6 +140,30 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
     }
 
+    /// Closes every connection that holds a ticket of this address.
+    fn close_address(&mut self, address: IpAddr) -> bool {
+        let mut any = false;
+        for index in 0..self.slots.places() {
+            let Some(slot) = self.slots.at(index) else { continue };
+            let Some(connection) = self.slots.get(slot) else {
+                continue;
+            };
+            if connection.ticket.as_ref().map(Ticket::ip) != Some(address) {
+                continue;
+            }
+            any = true;
+            match connection.phase {
+                Phase::Open(protocol) => {
+                    let trouble = Trouble::Refused(Refusal::Banned);
+                    self.give_notice(slot, protocol, &trouble, 1008, "banned");
+                }
+                Phase::Head(_) | Phase::Stream(_) => self.begin_closing(slot, false),
+                Phase::Free | Phase::Closing(_) | Phase::Ended => {}
+            }
+        }
+        any
+    }
+
     // ----- questions
 
     /// The desk asks. It is never kept waiting for other shards.
@@ -144,6 +171,22 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let reply = match question {
             Question::Alive => Reply::Alive,
             Question::Figures => Reply::Figures(Box::new(self.figures())),
+            Question::Rooms(query) => Reply::Rooms(self.protocols.list_rooms(self.now.monotonic, query)),
+            Question::Room(room) => {
+                let detail = self.protocols.show_room(self.now.monotonic, *room, &self.effects);
+                Reply::Room(detail.map(Box::new))
+            }
+            Question::CloseRoom(room) => {
+                let done = self.protocols.close_room(&mut self.effects, *room);
+                self.settle();
+                Reply::Done(done)
+            }
+            Question::Kick { room, member, reason } => {
+                let done = self.protocols.kick(self.now, &mut self.effects, *room, *member, reason);
+                self.settle();
+                Reply::Done(done)
+            }
+            Question::CloseAddress(address) => Reply::Done(self.close_address(*address)),
         };
         let shard = self.index;
         // A desk that takes no replies has ended.

@@ -6,8 +6,10 @@ use crate::admission::{Ask, Notice, Verdict};
 use crate::http::{DeskAnswer, Inquiry, Sites};
 use crate::protocol::signal_fish::Settings;
 use crate::protocol::{Message, Protocol, Trouble};
+use crate::room::{MemberId, RoomDetail, RoomId, RoomPage, RoomQuery};
 use crate::slot::{ShardIndex, Slot};
 use crate::transport::Acceptor;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What leaves a shard, and what arrives for it. `K` is the socket that a moving connection takes along.
@@ -162,6 +164,23 @@ pub enum Question {
     Alive,
     /// What it counted, and what is there now.
     Figures,
+    /// Some of its rooms.
+    Rooms(RoomQuery),
+    /// One room.
+    Room(RoomId),
+    /// To close a room.
+    CloseRoom(RoomId),
+    /// To remove a member of a room.
+    Kick {
+        /// Room.
+        room: RoomId,
+        /// Member, or a player who dropped out of the room.
+        member: MemberId,
+        /// What the client is told.
+        reason: Box<str>,
+    },
+    /// To close every connection of an address that was banned. It is in its normalised form.
+    CloseAddress(IpAddr),
 }
 
 /// What a shard sends to the desk.
@@ -196,4 +215,11 @@ pub enum Reply {
     Alive,
     /// To [`Question::Figures`].
     Figures(Box<Figures>),
+    /// To [`Question::Rooms`].
+    Rooms(RoomPage),
+    /// To [`Question::Room`]; nothing if there is no such room.
+    Room(Option<Box<RoomDetail>>),
+    /// To [`Question::CloseRoom`] and [`Question::Kick`]: whether it was there. To [`Question::CloseAddress`]: whether there
+    /// were any.
+    Done(bool),
 }

@@ -13,27 +13,27 @@ pub const LATENCY_MICROS_MAX: u64 = 60_000_000;
 #[derive(Debug, Clone)]
 pub struct Latency {
     histogram: Histogram<u64>,
-    /// Of everything that was recorded.
-    sum: Duration,
+    /// Of everything that was recorded, in nanoseconds.
+    sum: u64,
 }
 
 impl Default for Latency {
     fn default() -> Self {
         let histogram = Histogram::new_with_max(LATENCY_MICROS_MAX, 2).expect("constant bounds that fit together");
-        Self {
-            histogram,
-            sum: Duration::ZERO,
-        }
+        Self { histogram, sum: 0 }
     }
 }
 
 impl Latency {
     /// Something took so long, so many times.
     pub fn record(&mut self, took: Duration, times: u64) {
-        self.histogram
-            .saturating_record_n(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), times);
-        let times = u32::try_from(times).unwrap_or(u32::MAX);
-        self.sum = self.sum.saturating_add(took.saturating_mul(times));
+        // 64 bits hold the nanoseconds of 584 years; the arithmetic of `Duration` divides.
+        let nanos = took
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::from(took.subsec_nanos()));
+        self.histogram.saturating_record_n(nanos / 1_000, times);
+        self.sum = self.sum.saturating_add(nanos.saturating_mul(times));
     }
 
     /// Adds what another one has recorded.
@@ -69,7 +69,7 @@ impl Latency {
     /// How long all of it took.
     #[must_use]
     pub fn sum(&self) -> Duration {
-        self.sum
+        Duration::from_nanos(self.sum)
     }
 
     /// The time that the share `quantile` (0 to 1) of all stayed within; nothing if there is none.

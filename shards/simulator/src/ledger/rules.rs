@@ -315,6 +315,7 @@ pub(super) fn code(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::ConnectionsPerIp { .. } => "TOO_MANY_CONNECTIONS",
         Refusal::Connections => "SERVICE_UNAVAILABLE",
+        Refusal::Banned => "UNAUTHORIZED",
         Refusal::JoinRate { .. }
         | Refusal::CreationRate { .. }
         | Refusal::AuthenticationRate

@@ -113,7 +113,9 @@ impl Network {
         assert_eq!(connection.end, None, "nothing is sent behind the end");
         let room = connection.line.window_bytes.saturating_sub(connection.window.len());
         let count = room.min(bytes.len());
-        connection.blocked = count < bytes.len();
+        // A socket that takes bytes again has told so, or does now.
+        let has_room = connection.blocked && count == bytes.len();
+        connection.blocked |= count < bytes.len();
         connection.was_blocked |= connection.blocked;
         if count == 0 {
             return Sent::Blocked;
@@ -121,6 +123,9 @@ impl Network {
         connection.window.extend(&bytes[..count]);
         self.for_clients.insert(id);
         self.progress += 1;
+        if has_room {
+            self.tell(id);
+        }
         Sent::Bytes(count)
     }
 

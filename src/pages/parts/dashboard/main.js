@@ -1,6 +1,7 @@
-// The dashboard: what the server sends once a second.
+// The dashboard: what the server sends once a second, and administration for those who have the token.
 
 import { byId, tell } from "../dom.js";
+import "./admin.js";
 import { duration } from "./format.js";
 import { History } from "./history.js";
 import { showCharts, showShards, showTiles } from "./panels.js";

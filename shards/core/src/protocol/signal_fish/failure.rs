@@ -53,6 +53,7 @@ impl Failure {
                 let text = format!("Too many connections from your IP ({current}/{limit})");
                 return Self::new(text, ErrorCode::TooManyConnections);
             }
+            Refusal::Banned => return Self::new("Your address is banned", ErrorCode::Unauthorized),
             Refusal::Connections => return Self::new("Server is full", ErrorCode::ServiceUnavailable),
         };
         Self::new(text, ErrorCode::RateLimitExceeded)

@@ -114,7 +114,7 @@ impl SignalFish {
     }
 
     /// Removes a room whose game is over (D15).
-    fn remove_if_over(&mut self, fx: &mut Effects, handle: RoomHandle) {
+    pub(super) fn remove_if_over(&mut self, fx: &mut Effects, handle: RoomHandle) {
         if self.rooms.get(handle).is_some_and(|room| room.is_over()) {
             self.remove_room(fx, handle);
         }

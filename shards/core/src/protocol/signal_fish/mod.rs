@@ -5,7 +5,8 @@
 //! * a verdict: `verdict`, also for what fails;
 //! * a connection that comes, ends, moves: `connect`, `moving`;
 //! * a room about to be opened: `open`;
-//! * time: `sweep`.
+//! * time: `sweep`;
+//! * what an operator wants: `operate`.
 //!
 //! A session that waits has its [`pending`](session::Session) set, and nothing else says so. It waits for one verdict, for
 //! the opening that it is queued in, or for the end of its move. When admission gives leave and the room belongs to another
@@ -25,6 +26,7 @@ mod leave;
 mod lobby;
 mod moving;
 mod open;
+mod operate;
 mod pending;
 mod receive;
 mod reconnect;

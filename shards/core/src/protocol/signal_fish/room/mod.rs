@@ -9,6 +9,7 @@ mod member;
 mod seats;
 mod state;
 mod token;
+mod traffic;
 mod view;
 
 pub use authority::AuthorityDenied;
@@ -18,3 +19,4 @@ pub use member::{HeldSeat, Player, Spectator};
 pub use seats::{Departure, NoSeat};
 pub use state::{Plan, Room};
 pub use token::Token;
+pub use traffic::Traffic;

@@ -2,6 +2,7 @@
 
 use super::super::wire::{GameName, LobbyState, PlayerId, RoomCode, RoomId};
 use super::member::{HeldSeat, Player, Spectator};
+use super::traffic::Traffic;
 use crate::room::{Dialect, Members, Replay};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct Room {
     awaited: u32,
     pub(super) empty_since: Option<Duration>,
     pub(super) last_message: Duration,
+    created: Duration,
+    traffic: Traffic,
 }
 
 impl Room {
@@ -56,6 +59,8 @@ impl Room {
             awaited: 0,
             empty_since: Some(now),
             last_message: now,
+            created: now,
+            traffic: Traffic::new(now),
         }
     }
 
@@ -146,6 +151,31 @@ impl Room {
     /// A member sent a message other than Ping (D17).
     pub fn touch(&mut self, now: Duration) {
         self.last_message = now;
+        self.traffic.count(now);
+    }
+
+    /// How much is said in it.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Since it was created.
+    #[must_use]
+    pub fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.created)
+    }
+
+    /// Dropped players who can still return.
+    #[must_use]
+    pub fn awaited(&self) -> usize {
+        self.awaited as usize
+    }
+
+    /// Relay type of the game.
+    #[must_use]
+    pub fn relay_type(&self) -> &str {
+        &self.plan.relay_type
     }
 
     /// How long the room has had no player; `None` while it has one (D17).

@@ -1,12 +1,16 @@
 //! The command line.
 
+mod verbs;
+
 use crate::config::{self, Faults, Loaded, Sources, manual};
 use crate::host::{self, State};
+use crate::operator;
 use crate::tls;
 use argh::{EarlyExit, FromArgs};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use verbs::Verb;
 
 /// Signaling and relay server for multiplayer games, for clients of the Signal Fish protocol v2.
 #[derive(FromArgs, Debug)]
@@ -15,6 +19,7 @@ use std::path::PathBuf;
     example = "Start with the defaults, or with ./config.json if it is there:\n  {command_name}",
     example = "Start on another port, on this machine alone, with two shards:\n  {command_name} --bind 127.0.0.1 --port 8080 --shards 2",
     example = "Leave CPUs 0 and 1 to the network card:\n  {command_name} --cpus 2-7",
+    example = "Ask a running server, with its configuration and SIGNAL_FISH_SECURITY__ADMIN_TOKEN:\n  {command_name} rooms --game chess\n  {command_name} ban 192.0.2.7 --seconds 600",
     example = "Look for mistakes before a restart:\n  {command_name} --config /etc/signal-fish.json --validate-config\n  {command_name} --config /etc/signal-fish.json --check",
     note = "Every key of the configuration can be set in the environment: SIGNAL_FISH_SERVER__PING_TIMEOUT=60 sets server.ping_timeout. Flags win over the environment, the environment over the file. docs/configuration.md lists all keys.",
     error_code(1, "The configuration has faults, the host lacks something, or the server failed."),
@@ -51,6 +56,8 @@ struct Flags {
     /// print the version and end
     #[argh(switch, short = 'V')]
     version: bool,
+    #[argh(subcommand)]
+    verb: Option<Verb>,
 }
 
 /// What the process was asked for.
@@ -117,12 +124,18 @@ pub fn understand(
     if flags.version {
         return Command::Print(Answer::good(format!("{NAME_AND_VERSION}\n")));
     }
-    let answering = [flags.validate_config, flags.print_config, flags.check];
+    let answering = [
+        flags.validate_config,
+        flags.print_config,
+        flags.check,
+        flags.verb.is_some(),
+    ];
     if answering.into_iter().filter(|asked| *asked).count() > 1 {
-        let text = "--validate-config, --print-config and --check exclude each other\n";
+        let text = "--validate-config, --print-config, --check and the commands exclude each other\n";
         return Command::Print(Answer::misuse(text));
     }
     let (validate, print, check) = (flags.validate_config, flags.print_config, flags.check);
+    let request = flags.verb.as_ref().map(Verb::request);
     let sources = flags.into_sources(environment.into_iter().collect());
     if validate {
         Command::Print(answer(&sources, summary))
@@ -130,6 +143,13 @@ pub fn understand(
         Command::Print(answer(&sources, |loaded| Answer::good(manual::json(&loaded.resolved))))
     } else if check {
         Command::Print(answer(&sources, host_table))
+    } else if let Some((method, target)) = request {
+        Command::Print(answer(&sources, |loaded| {
+            match operator::ask(&loaded.config, method, &target) {
+                Ok(text) => Answer::good(text),
+                Err(error) => Answer::failure(format!("Error: {error}\n")),
+            }
+        }))
     } else {
         Command::Serve(sources)
     }
