@@ -12,7 +12,7 @@ GROWTH_SHARE, GROWTH_KIB = 0.05, 2048
 # A tick is 10 ms, and a server at rest uses less than one in five seconds: one more on either side is rounding.
 TICKS_MORE = 2
 # Warnings that this configuration asks for: doors that it leaves open.
-WARNINGS_ALLOWED = ("security.require_websocket_auth", "security.cors_origins")
+WARNINGS_ALLOWED = ("security.require_websocket_auth", "security.cors_origins", "security.require_metrics_auth")
 # What the server has to have been driven to, or the soak has proved nothing.
 COUNTED = ("tickets_refused", "senders_paused", "closed_slow", "closed_silent", "closed_incomplete", "closed_invalid")
 LOADS = ("relay", "packed", "churn", "reconnect")

@@ -426,8 +426,8 @@ fn a_banned_address_gets_no_ticket() {
         handshakes_per_sec_per_ip: 10,
         join_attempts_max: 10,
         time_window: MINUTE,
-        apps: Vec::new(),
         relay: Rates::default(),
+        apps: Vec::new(),
     };
     let mut admission = Admission::new(limits, ahash::RandomState::with_seeds(1, 2, 3, 4));
     let ask = |ip: &str| Ask::Connect {

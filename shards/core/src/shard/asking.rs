@@ -121,10 +121,16 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 Sent::Blocked => {
                     let reason = self.options.manners(protocol).slow;
                     self.counters.closed_slow += 1;
-                    self.protocols.too_slow(protocol);
                     self.log_closed(slot, protocol, 1013, reason);
-                    self.end_session(slot, protocol);
+                    self.post.witness(Told::Left(slot, Cause::Slow));
+                    // Its protocol may just have closed it for another reason: then its session has ended already, and
+                    // the close frame of then goes with what is cut.
+                    if self.effects.outboxes.shut(slot) {
+                        self.protocols.too_slow(protocol);
+                        self.end_session(slot, protocol);
+                    }
                     self.effects.outboxes.cut(slot);
+                    self.effects.outboxes.open(slot);
                     return self.effects.close(slot, 1013, reason);
                 }
                 Sent::Lost => return self.output_lost(slot),
@@ -134,7 +140,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Ends a session while effects are carried out; what it leads to is carried out with them.
     fn end_session(&mut self, slot: Slot, protocol: Protocol) {
-        self.post.witness(Told::Left(slot, Cause::Slow));
         let mut cx = Cx::new(self.now, slot, &mut self.effects);
         self.protocols.left(protocol, &mut cx);
     }

@@ -19,7 +19,7 @@ impl World {
             self.now = self.now.max(next);
             self.settle();
         }
-        self.now = end;
+        self.now = self.now.max(end);
         self.settle();
     }
 

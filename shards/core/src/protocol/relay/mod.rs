@@ -13,7 +13,7 @@
 //! | `wire` | what is valid, and what the server says |
 //! | `settings`, `counters` | what operators set, what is counted |
 //!
-//! Several nodes would share rooms: [`Relay::deliver`] is where a message of another node would be handed to the clients
+//! Several nodes would share rooms: `Relay::deliver` is where a message of another node would be handed to the clients
 //! here, and where one of theirs would be handed on.
 
 mod counters;
