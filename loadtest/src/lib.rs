@@ -26,7 +26,9 @@ pub mod scenario;
 pub mod stamp;
 pub mod target;
 mod time;
+mod tls;
 
 pub use plan::{Format, Load, Plan};
 pub use run::{Run, Sample, run};
 pub use target::Target;
+pub use tls::TlsFiles;

@@ -7,6 +7,7 @@
 use crate::frame::{Masks, first_frame};
 use crate::target::Target;
 use crate::time::nanoseconds;
+use crate::tls::Session;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -21,6 +22,8 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 const EVENTS_PER_TURN: usize = 32;
 /// First size of the read buffer; it doubles while a message does not fit.
 const READ_BYTES: usize = 256 << 10;
+/// Ciphertext received at once.
+const CIPHERTEXT_BYTES: usize = 64 << 10;
 /// Bytes that may wait for a server that does not read; over it the connection is given up.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 /// How long connecting, upgrading and closing may each take.
@@ -88,12 +91,22 @@ struct Connection {
     partial: Vec<u8>,
     /// A message whose final frame has not come.
     fragments: Option<Box<(bool, Vec<u8>)>>,
+    /// With TLS: plaintext.
     unsent: Vec<u8>,
+    tls: Option<Box<Secure>>,
     dirty: bool,
     /// It takes no output for now; an event says when it does again.
     blocked: bool,
     deadline_ns: u64,
     server_close: Option<Option<u16>>,
+}
+
+/// TLS of a connection.
+#[derive(Debug)]
+struct Secure {
+    session: Session,
+    /// Ciphertext that waits to be sent.
+    sealed: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +132,8 @@ pub struct Net {
     live: usize,
     events: Vec<epoll::Event>,
     read_buffer: Vec<u8>,
+    /// Ciphertext, and what it held.
+    opened: (Vec<u8>, Vec<u8>),
 }
 
 impl Net {
@@ -144,6 +159,7 @@ impl Net {
             live: 0,
             events: Vec::with_capacity(EVENTS_PER_TURN),
             read_buffer: vec![0; READ_BYTES],
+            opened: Default::default(),
         })
     }
 
@@ -182,6 +198,13 @@ impl Net {
     /// # Errors
     /// A sentence on why not even a socket could be made, such as the limit of open files.
     pub fn open(&mut self, tag: usize) -> Result<ConnectionId, String> {
+        let tls = match &self.target.tls {
+            Some(tls) => Some(Box::new(Secure {
+                session: Session::new(tls)?,
+                sealed: Vec::new(),
+            })),
+            None => None,
+        };
         let socket = self.connect().map_err(|error| match error {
             Errno::MFILE | Errno::NFILE => {
                 "the generator ran out of file descriptors: raise `ulimit -n` where it runs".to_owned()
@@ -218,6 +241,7 @@ impl Net {
             partial: Vec::new(),
             fragments: None,
             unsent: Vec::new(),
+            tls,
             dirty: false,
             blocked: true,
             deadline_ns: self.now_ns + nanoseconds(HANDSHAKE_LIMIT),
@@ -375,28 +399,33 @@ impl Net {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        if connection.unsent.is_empty() {
+        let unsent = match &mut connection.tls {
+            Some(tls) => {
+                tls.session.seal(&mut connection.unsent, &mut tls.sealed);
+                &mut tls.sealed
+            }
+            None => &mut connection.unsent,
+        };
+        if unsent.is_empty() {
             return;
         }
-        match rustix::io::retry_on_intr(|| {
-            rustix::net::send(&connection.socket, &connection.unsent, SendFlags::NOSIGNAL)
-        }) {
-            Ok(sent) if sent == connection.unsent.len() => connection.unsent.clear(),
+        match rustix::io::retry_on_intr(|| rustix::net::send(&connection.socket, unsent, SendFlags::NOSIGNAL)) {
+            Ok(sent) if sent == unsent.len() => unsent.clear(),
             Ok(sent) => {
-                connection.unsent.drain(..sent);
+                unsent.drain(..sent);
                 connection.blocked = true;
             }
             Err(Errno::AGAIN) => connection.blocked = true,
             Err(error) => {
                 // What the server said before it went may still be there to read; reading finds the end.
-                connection.unsent.clear();
+                unsent.clear();
                 if connection.stage == Stage::Connecting {
                     self.end(id, End::Dropped(error.to_string()));
                 }
                 return;
             }
         }
-        let waiting = connection.unsent.len();
+        let waiting = unsent.len();
         if waiting > UNSENT_BYTES_MAX {
             self.end(
                 id,
@@ -469,6 +498,9 @@ impl Net {
 
     /// Receives until nothing is left, or, if the stream has `ended`, until its end is found.
     fn read<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], id: ConnectionId, ended: bool) {
+        if self.target.tls.is_some() {
+            return self.read_secure(handlers, id, ended);
+        }
         let mut buffer = std::mem::take(&mut self.read_buffer);
         while let Some(connection) = self.connection_mut(id) {
             let held = connection.partial.len();
@@ -498,6 +530,53 @@ impl Net {
             }
         }
         self.read_buffer = buffer;
+    }
+
+    /// The same with TLS.
+    fn read_secure<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], id: ConnectionId, ended: bool) {
+        let (mut ciphertext, mut plaintext) = std::mem::take(&mut self.opened);
+        ciphertext.resize(CIPHERTEXT_BYTES, 0);
+        while let Some(connection) = self.connection_mut(id) {
+            let Some(tls) = &mut connection.tls else { break };
+            let socket = &connection.socket;
+            match rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut *ciphertext, RecvFlags::empty())) {
+                Ok((_, 0)) => self.end(
+                    id,
+                    End::Dropped("the server ended the connection without a close frame".to_owned()),
+                ),
+                Ok((_, read)) => {
+                    plaintext.clear();
+                    plaintext.append(&mut connection.partial);
+                    let held = plaintext.len();
+                    let opened = tls.session.open(&ciphertext[..read], &mut plaintext);
+                    let is_new = plaintext.len() > held;
+                    if !is_new {
+                        connection.partial.append(&mut plaintext);
+                    }
+                    // The next step of the handshake, or an alert.
+                    if tls.session.has_output() && !connection.blocked {
+                        self.write(id);
+                    }
+                    self.read_clock();
+                    if is_new {
+                        self.on_bytes(handlers, id, &plaintext);
+                    }
+                    if let (Err(reason), Some(connection)) = (opened, self.connection(id)) {
+                        let end = match connection.stage {
+                            Stage::Connecting | Stage::Upgrading => End::Refused(reason),
+                            Stage::Open | Stage::Closing => End::Broken(reason),
+                        };
+                        self.end(id, end);
+                    }
+                    if read < ciphertext.len() && !ended {
+                        break;
+                    }
+                }
+                Err(Errno::AGAIN) => break,
+                Err(error) => self.end(id, End::Dropped(error.to_string())),
+            }
+        }
+        self.opened = (ciphertext, plaintext);
     }
 
     fn on_bytes<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], id: ConnectionId, mut bytes: &[u8]) {

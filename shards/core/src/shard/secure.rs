@@ -214,6 +214,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Receives what a connection with TLS was sent, as plaintext. `max`: at most so many bytes, which are put into the
     /// buffer of the shard.
+    #[inline(never)]
     pub(super) fn receive_secure(&mut self, slot: Slot, buffer: &mut [u8]) -> transport::Taken {
         let Some(connection) = self.slots.get_mut(slot) else {
             return transport::Taken::lost();
@@ -248,6 +249,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// As `send_once` for a connection with TLS: what is sealed goes first, then a part of the outbox is sealed and sent. What
     /// the socket does not take of it is kept, and left the outbox all the same.
+    #[inline(never)]
     pub(super) fn send_secure(&mut self, slot: Slot) -> Sent {
         let Some(connection) = self.slots.get_mut(slot) else {
             return Sent::Lost;
@@ -308,6 +310,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     /// Sends what a connection with TLS has, until the socket takes no more. Returns whether everything was sent.
+    #[inline(never)]
     pub(super) fn flush_secure(&mut self, slot: Slot) -> bool {
         while self.has_output(slot) {
             match self.send_secure(slot) {
