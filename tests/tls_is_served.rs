@@ -3,13 +3,13 @@
 mod harness;
 
 use data_encoding::{BASE64, HEXLOWER};
+use harness::certificates::{Files, der};
 use harness::run::run;
 use harness::{PATIENCE, Server, wait_until};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{CertificateParams, KeyPair};
 use rustix::process::Signal;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, StreamOwned, version};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
@@ -22,92 +22,6 @@ use tungstenite::{Error, Message};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 type Socket = WebSocket<Tls>;
-type Shown = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
-
-/// An authority, and files that it signed.
-struct Files {
-    dir: tempfile::TempDir,
-    authority: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Files {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "an authority");
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
-        let files = Self {
-            dir: tempfile::tempdir().expect("a temporary directory"),
-            authority,
-        };
-        files.write("ca.pem", &files.authority.pem());
-        files.renew();
-        files
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.dir.path().join(name), text).expect("a file");
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).display().to_string()
-    }
-
-    /// A certificate for this host and its key, as PEM.
-    fn leaf(&self) -> (String, String) {
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let params = CertificateParams::new(names).expect("names");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.authority).expect("signed");
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    /// Writes a new certificate of the server.
-    fn renew(&self) {
-        let (certificate, key) = self.leaf();
-        self.write("server.pem", &certificate);
-        self.write("server.key", &key);
-    }
-
-    fn shown(&self) -> Shown {
-        let (certificate, key) = self.leaf();
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-        Some((vec![der(&certificate)], key))
-    }
-
-    /// A configuration with TLS, and more of the section.
-    fn config(&self, more: Value) -> Value {
-        let mut tls = json!({
-            "enabled": true,
-            "certificate_path": self.path("server.pem"),
-            "private_key_path": self.path("server.key"),
-            "handshakes_per_sec_per_ip": 100_000,
-        });
-        harness::server::merge(&mut tls, more);
-        json!({"security": {"transport": {"tls": tls}}})
-    }
-
-    fn client(&self, version: &'static SupportedProtocolVersion, shown: Shown) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.der().clone()).expect("an authority");
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&[version])
-            .expect("a version")
-            .with_root_certificates(roots);
-        Arc::new(match shown {
-            None => builder.with_no_client_auth(),
-            Some((chain, key)) => builder.with_client_auth_cert(chain, key).expect("a certificate"),
-        })
-    }
-
-    fn connect(&self, addr: SocketAddr) -> Socket {
-        upgrade(tls(addr, &self.client(&version::TLS13, None)), addr, &[]).expect("upgraded")
-    }
-}
-
-fn der(pem: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
-}
 
 fn tls(addr: SocketAddr, config: &Arc<ClientConfig>) -> Tls {
     let stream = TcpStream::connect(addr).expect("the server listens");
@@ -130,6 +44,10 @@ fn upgrade(stream: Tls, addr: SocketAddr, headers: &[(&'static str, &str)]) -> R
         Ok((socket, _)) => Ok(socket),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn connect(files: &Files, addr: SocketAddr) -> Socket {
+    upgrade(tls(addr, &files.client(&version::TLS13, None)), addr, &[]).expect("upgraded")
 }
 
 fn send(socket: &mut Socket, message: &Value) {
@@ -211,7 +129,7 @@ fn games_are_played_over_tls_and_move_between_shards() {
 fn what_a_slow_reader_leaves_arrives_when_it_reads() {
     let files = Files::new();
     let server = Server::start(files.config(json!({})));
-    let (mut sender, mut reader) = (files.connect(server.addr), files.connect(server.addr));
+    let (mut sender, mut reader) = (connect(&files, server.addr), connect(&files, server.addr));
     for (socket, name) in [(&mut sender, "sender"), (&mut reader, "reader")] {
         let data = json!({"game_name": "g", "player_name": name, "room_code": "ABC123"});
         send(socket, &json!({"type": "JoinRoom", "data": data}));
@@ -280,7 +198,7 @@ fn the_wrong_protocol_gets_a_clear_answer() {
 fn a_client_that_vanishes_leaves_its_room() {
     let files = Files::new();
     let server = Server::start(files.config(json!({})));
-    let (mut stays, mut goes) = (files.connect(server.addr), files.connect(server.addr));
+    let (mut stays, mut goes) = (connect(&files, server.addr), connect(&files, server.addr));
     for (socket, name) in [(&mut stays, "stays"), (&mut goes, "goes")] {
         let data = json!({"game_name": "g", "player_name": name, "room_code": "ABC123"});
         send(socket, &json!({"type": "JoinRoom", "data": data}));
@@ -297,8 +215,8 @@ fn refused_connections_are_told_why_through_tls() {
     let mut config = files.config(json!({}));
     config["security"]["max_connections_per_ip"] = json!(2);
     let server = Server::start(config);
-    let _held = [files.connect(server.addr), files.connect(server.addr)];
-    let mut third = files.connect(server.addr);
+    let _held = [connect(&files, server.addr), connect(&files, server.addr)];
+    let mut third = connect(&files, server.addr);
     let Ok(Message::Text(text)) = third.read() else {
         panic!("no text")
     };
@@ -312,7 +230,7 @@ fn handshakes_of_one_address_wait_for_their_turn() {
     let server = Server::start(files.config(json!({"handshakes_per_sec_per_ip": 10})));
     let start = std::time::Instant::now();
     for _ in 0..25 {
-        let mut socket = files.connect(server.addr);
+        let mut socket = connect(&files, server.addr);
         ping(&mut socket);
     }
     // Twenty at once, and five at ten a second.
@@ -393,7 +311,7 @@ fn sighup_shows_a_new_certificate_and_nobody_notices() {
     let files = Files::new();
     let server = Server::start(files.config(json!({})));
     let file = |name: &str| std::fs::read_to_string(Path::new(&files.path(name))).expect("a file");
-    let mut client = files.connect(server.addr);
+    let mut client = connect(&files, server.addr);
     for round in 0..100 {
         files.renew();
         let count = || server.log().matches("the configuration was reloaded").count();
@@ -530,7 +448,7 @@ fn a_certificate_that_expires_soon_is_warned_of() {
 fn a_drain_says_goodbye_through_tls() {
     let files = Files::new();
     let server = Server::start(files.config(json!({})));
-    let mut client = files.connect(server.addr);
+    let mut client = connect(&files, server.addr);
     ping(&mut client);
     server.signal(Signal::TERM);
     assert!(matches!(client.read(), Ok(Message::Close(Some(frame))) if u16::from(frame.code) == 1001));

@@ -7,11 +7,13 @@
     reason = "each test file is a crate of its own and uses its own part of the harness"
 )]
 
+pub mod certificates;
 pub mod client;
 pub mod raw;
 pub mod run;
 pub mod secrets;
 pub mod server;
+pub mod stream;
 pub mod table;
 
 pub use client::{Client, Incoming};
