@@ -354,6 +354,9 @@ fn it_signs_over_tls_and_binds_its_certificate() {
                     token: Arc::default(),
                 };
                 player
+                    .until("Authenticated", |event| matches!(event, Event::Authenticated { .. }))
+                    .await;
+                player
                     .until("ProtocolInfo", |event| matches!(event, Event::ProtocolInfo(_)))
                     .await;
                 player.client.join_room(params("Alice", None)).expect("sent");

@@ -194,6 +194,33 @@ fn the_wrong_protocol_gets_a_clear_answer() {
     assert!(stream.write_all(b"GET / HTTP/1.1\r\n\r\n").is_err());
 }
 
+/// The header of a proxy stands in front of TLS; who sends none is told so, as far as that can be told.
+#[test]
+fn proxies_introduce_their_clients_before_the_handshake() {
+    let files = Files::new();
+    let mut config = files.config(json!({}));
+    harness::server::merge(
+        &mut config,
+        json!({"security": {"proxy_protocol": true, "trusted_proxies": ["127.0.0.1"], "max_connections_per_ip": 1}}),
+    );
+    let server = Server::start(config);
+    let config = files.client(&version::TLS13, None);
+    let introduced = |client: &str| {
+        let mut stream = tls(server.addr, &config);
+        let header = format!("PROXY TCP4 {client} 127.0.0.1 4660 443\r\n");
+        stream.sock.write_all(header.as_bytes()).expect("sent");
+        upgrade(stream, server.addr, &[]).expect("upgraded")
+    };
+    let mut clients = [introduced("198.51.100.7"), introduced("198.51.100.8")];
+    for client in &mut clients {
+        ping(client);
+    }
+    let refused = introduced("198.51.100.7").read().expect("a message");
+    assert!(refused.to_string().contains("TOO_MANY_CONNECTIONS"), "{refused}");
+    assert!(upgrade(tls(server.addr, &config), server.addr, &[]).is_err());
+    clients.iter_mut().for_each(ping);
+}
+
 #[test]
 fn a_client_that_vanishes_leaves_its_room() {
     let files = Files::new();
