@@ -27,6 +27,7 @@ pub mod panics;
 mod server;
 mod site;
 pub mod tls;
+mod tokens;
 
 pub use config::Config;
 pub use server::{Server, ServerHandle, StartError};

@@ -7,6 +7,7 @@ use crate::desk::{Desk, Locks};
 use crate::doors::{self, Door};
 use crate::host::limits::ticketless_per_shard;
 use crate::site;
+use crate::tokens::{Prepared, Verifier};
 use crossbeam_channel::bounded;
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
@@ -84,6 +85,8 @@ pub enum StartError {
     Random(String),
     /// There is no TLS with these files: see `security.transport.tls`.
     Tls(String),
+    /// The keys of tokens cannot be used.
+    Tokens(String),
 }
 
 impl fmt::Display for StartError {
@@ -94,6 +97,7 @@ impl fmt::Display for StartError {
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
             Self::Tls(error) => write!(f, "no TLS: {error} (see `security.transport.tls`)"),
             Self::Random(error) => write!(f, "the system gives no random bytes: {error}"),
+            Self::Tokens(problem) => write!(f, "tokens cannot be verified: {problem}"),
         }
     }
 }
@@ -126,6 +130,11 @@ impl Server {
             .enabled
             .then(|| crate::tls::load(config, None));
         let tls = tls.transpose().map_err(StartError::Tls)?;
+        let auth = &config.relay.auth;
+        let tokens = match config.relay.enabled && auth.enabled {
+            true => Some(Prepared::new(auth).map_err(StartError::Tokens)?),
+            false => None,
+        };
         let (doors, listeners) = open_doors(config, count)?;
 
         let mut seed = <StdRng as SeedableRng>::Seed::default();
@@ -157,10 +166,14 @@ impl Server {
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
 
+        let to_control = control.clone();
+        let answered = move |(shard, slot), answer| to_control.send(Message::Verified(shard, slot, answer));
+        let verifier = tokens.map(|tokens| Verifier::start(tokens, answered)).transpose();
         let plane = ControlPlane::new(
             Admission::new(limits, draw_hashing(&mut random)),
             Arc::clone(&mailboxes),
             messages,
+            verifier.map_err(StartError::Shard)?,
             start,
             Arc::clone(&totals),
         );

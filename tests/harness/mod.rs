@@ -9,6 +9,8 @@
 
 pub mod certificates;
 pub mod client;
+pub mod issuer;
+pub mod jwt;
 pub mod raw;
 pub mod run;
 pub mod secrets;
