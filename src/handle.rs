@@ -14,6 +14,7 @@ use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::room::{RoomOverview, RoomPage, RoomQuery};
 use signal_fish_core::shard::Reload;
+use signal_fish_core::transport::Acceptor;
 use signal_fish_runtime::{DeskSender, Mail, Mailbox, ShardThread, ToControl};
 use std::io;
 use std::net::SocketAddr;
@@ -52,6 +53,7 @@ pub(crate) struct Running {
     pub(crate) settings: Settings,
     pub(crate) routes: Routes<Protocol>,
     pub(crate) apps: Apps,
+    pub(crate) tls: Option<Acceptor>,
 }
 
 /// The threads of a server.
@@ -160,12 +162,22 @@ impl ServerHandle {
     /// When a shard took no mail for a second: it has ended, or its mailbox stays full. The other shards have the change.
     pub fn reload(&self, config: &Config) -> io::Result<()> {
         let mut running = lock(&self.0.running);
-        let Running { settings, routes, apps } = &mut *running;
+        let Running {
+            settings,
+            routes,
+            apps,
+            tls,
+        } = &mut *running;
+        if let Some(before) = tls {
+            // What is on stays on: whether there is TLS is for a restart.
+            *before = crate::tls::load(config, Some(before)).map_err(io::Error::other)?;
+        }
         apps.set(&config.security.authorized_apps);
         settings.apps.clone_from(&apps.apps);
         let reload = Arc::new(Reload {
             settings: Arc::new(settings.clone()),
-            sites: Arc::new(site::sites(config, routes.clone())),
+            sites: Arc::new(site::sites(config, &self.0.doors, routes.clone())),
+            tls: tls.clone(),
         });
         *lock(&self.0.locks) = Locks::new(config, &apps.apps);
         // First the control plane, which then knows every app that a shard asks for.

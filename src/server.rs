@@ -8,7 +8,8 @@ use crate::desk::{At, Desk, LOCAL_MAX, Locks};
 use crate::doors::{self, Door, Serves};
 use crate::embedding::{Embedded, ObserverThread, RouteThread};
 use crate::handle::{Life, Running, ServerHandle, Shared, Threads};
-use crate::host::limits::ticketless_per_shard;
+use crate::host::finding::{Finding, State};
+use crate::host::{limits, rings};
 use crate::site;
 use crate::tokens::{Prepared, Verifier};
 use crossbeam_channel::bounded;
@@ -63,10 +64,14 @@ pub enum StartError {
     },
     /// `shards.cpus` names a CPU that this process may not use.
     Cpu(usize),
+    /// The machine lacks what every shard needs: io_uring, or memory that may be locked.
+    Host(Finding),
     /// A thread or its io_uring rings could not be made.
     Shard(io::Error),
     /// The system has no random bytes.
     Random(String),
+    /// There is no TLS with these files: see `security.transport.tls`.
+    Tls(String),
     /// The keys of tokens cannot be used.
     Tokens(String),
 }
@@ -78,7 +83,9 @@ impl fmt::Display for StartError {
             Self::Route { path, problem } => write!(f, "route {path}: {problem}"),
             Self::Listen { address, keys, error } => write!(f, "cannot listen on {address}: {error} (see {keys})"),
             Self::Cpu(cpu) => write!(f, "CPU {cpu} is not available to this process (see `shards.cpus`)"),
+            Self::Host(finding) => write!(f, "{}: {}", finding.subject, finding.text),
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
+            Self::Tls(error) => write!(f, "no TLS: {error} (see `security.transport.tls`)"),
             Self::Random(error) => write!(f, "the system gives no random bytes: {error}"),
             Self::Tokens(problem) => write!(f, "tokens cannot be verified: {problem}"),
         }
@@ -99,9 +106,19 @@ impl Server {
     ) -> Result<ServerHandle, StartError> {
         let cpus = choose_cpus(config)?;
         let count = cpus.len();
+        if let Some(finding) = lacks_rings(count) {
+            return Err(StartError::Host(finding));
+        }
         if config.shards.pin && cpus.contains(&None) {
             tracing::warn!(shards = count, "more shards than CPUs: shards run unpinned");
         }
+        let tls = config
+            .security
+            .transport
+            .tls
+            .enabled
+            .then(|| crate::tls::load(config, None));
+        let tls = tls.transpose().map_err(StartError::Tls)?;
         let auth = &config.relay.auth;
         let tokens = match config.relay.enabled && auth.enabled {
             true => Some(Prepared::new(auth).map_err(StartError::Tokens)?),
@@ -201,6 +218,7 @@ impl Server {
                 settings: settings.clone(),
                 routes: routes.clone(),
                 apps,
+                tls: tls.clone(),
             }),
             life: Mutex::new(Life::Runs(Box::new(threads))),
             ended: Condvar::new(),
@@ -212,13 +230,14 @@ impl Server {
             matchbox: config.matchbox_settings(),
             relay: config.relay_settings(),
         };
-        let sites = Arc::new(site::sites(config, routes));
+        let sites = Arc::new(site::sites(config, &handle.shared().doors, routes));
         for ((at, inbox), (listeners, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
             let plan = Plan {
                 index: ShardIndex(shard_count(at)),
                 settings: settings.clone(),
                 sites: Arc::clone(&sites),
                 options: options.clone(),
+                tls: tls.clone(),
                 routing: routing.clone(),
                 random: Box::new(StdRng::from_rng(&mut random)),
             };
@@ -251,6 +270,12 @@ impl Server {
     }
 }
 
+/// What the shards cannot even start without: the runtime would panic.
+fn lacks_rings(shards: usize) -> Option<Finding> {
+    let needed = [rings::io_uring(), limits::locked_memory(shards)];
+    needed.into_iter().find(|finding| finding.state == State::Failure)
+}
+
 /// Ends what has started and says why the rest did not.
 fn give_up(handle: &ServerHandle, error: io::Error) -> StartError {
     match handle.shutdown() {
@@ -273,7 +298,7 @@ fn options(config: &Config, connections_max: usize, shards: usize) -> Options {
         message_timeout: config.websocket.message_timeout,
         ping_timeout: config.server.ping_timeout,
         drain_timeout: Duration::from_secs(config.server.drain_timeout_secs),
-        ticketless_max: ticketless_per_shard(shards),
+        ticketless_max: limits::ticketless_per_shard(shards),
         slots_max: connections_max + SLOTS_SPARE,
         relay: config.relay_options(),
         ..Options::default()

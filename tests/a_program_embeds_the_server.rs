@@ -5,6 +5,7 @@
 mod harness;
 
 use harness::{Client, Raw, wait_until};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use serde_json::{Value, json};
 use signal_fish_server::embedding::{HttpRequest, HttpResponse, Seen};
 use signal_fish_server::{Builder, Observation, RoomQuery, Server, ServerHandle, StartError};
@@ -171,6 +172,24 @@ fn routes_are_answered_beside_everything_else() {
         assert_eq!(raw.read_answer().body, "late");
     }
     server.shutdown().expect("everything ends well");
+}
+
+/// As Docker's default profile does: without a ring there is an error, and no panic.
+#[test]
+fn a_machine_without_io_uring_is_an_error() {
+    const IO_URING_SETUP: i64 = 425;
+    const EPERM: u32 = 1;
+    let arch = TargetArch::try_from(std::env::consts::ARCH).expect("an architecture with seccomp");
+    let rules = [(IO_URING_SETUP, Vec::new())].into_iter().collect();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(EPERM), arch).expect("a filter");
+    let program: BpfProgram = filter.try_into().expect("a program");
+    // The filter holds for this thread and for what it starts.
+    let started = std::thread::spawn(move || {
+        seccompiler::apply_filter(&program).expect("a filter may be added");
+        builder(json!({})).start()
+    });
+    let error = started.join().expect("no panic").expect_err("there is no ring");
+    assert!(matches!(error, StartError::Host(_)), "{error}");
 }
 
 #[test]

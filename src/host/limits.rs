@@ -7,6 +7,8 @@ use rustix::thread::{CapabilitySet, capabilities};
 /// Files that the process needs besides those of clients: standard streams, logs, and room for connections that are
 /// being taken over or turned away.
 pub(crate) const FILES_PROCESS: u64 = 128;
+/// Lines of the log that may wait to be written, per destination.
+pub(crate) const LINES_WAITING_MAX: usize = 16 * 1024;
 /// Files of one shard: three rings, their events, an epoll set, the descriptor that wakes the shard, a listener.
 pub(crate) const FILES_PER_SHARD: u64 = 16;
 /// Connections of one shard that hold no ticket: refused ones that are told why, and idle ones that are kept alive. With a
@@ -104,7 +106,7 @@ pub(super) fn open_files(wanted: usize, shards: usize) -> Finding {
     Finding::fine(SUBJECT, text)
 }
 
-pub(super) fn locked_memory(shards: usize) -> Finding {
+pub(crate) fn locked_memory(shards: usize) -> Finding {
     const SUBJECT: &str = "locked memory";
     let cure = "raise it (LimitMEMLOCK= of systemd, ulimit -l, memlock in limits.conf)";
     let Some(limit) = getrlimit(Resource::Memlock).current else {

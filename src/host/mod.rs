@@ -29,6 +29,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     ];
     findings.extend(network::ports(config));
     findings.push(network::port_range(config));
+    findings.extend(crate::tls::finding(config));
+    #[cfg(feature = "cli")]
     findings.push(crate::logging::directory(&config.logging));
     findings
 }

@@ -21,7 +21,7 @@ pub(super) fn kernel() -> Finding {
 }
 
 /// Asks the kernel for a ring of its own. The runtime would panic where this fails.
-pub(super) fn io_uring() -> Finding {
+pub(crate) fn io_uring() -> Finding {
     const SUBJECT: &str = "io_uring";
     let ring = match IoUring::new(8) {
         Ok(ring) => ring,

@@ -3,10 +3,10 @@
 //! control group.
 
 use super::finding::Finding;
+use super::limits::LINES_WAITING_MAX;
 use super::limits::ticketless_per_shard;
 use super::memory;
 use crate::Config;
-use crate::logging::LINES_WAITING_MAX;
 use signal_fish_core::admission::WINDOWS_MAX;
 use signal_fish_core::effects::Outboxes;
 use signal_fish_core::http::HEAD_BYTES_MAX;

@@ -9,6 +9,7 @@ mod file;
 
 use crate::config::{LogFormat, LogLevel, Logging};
 use crate::host::finding::Finding;
+use crate::host::limits::LINES_WAITING_MAX;
 use destination::{Destination, Lines, Losses, Stream};
 use file::LogFiles;
 use std::fs::File;
@@ -20,9 +21,6 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
-
-/// Lines that may wait to be written, per destination.
-pub(crate) const LINES_WAITING_MAX: usize = 16 * 1024;
 
 /// What makes lines of events.
 type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
