@@ -12,6 +12,7 @@
 
 mod apps;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod control;
 mod desk;

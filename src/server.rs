@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::apps::Apps;
+use crate::cluster::{self, Delivery, RELAYED_MAX, RedisThread};
 use crate::control::{ControlPlane, Message, Totals};
 use crate::desk::{Desk, Locks};
 use crate::doors::{self, Door};
@@ -19,8 +20,8 @@ use signal_fish_core::protocol::{self, Protocol};
 use signal_fish_core::shard::{Options, Plan, Reload};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
-    DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel, listen,
-    listen_again, mailbox,
+    ClusterSender, DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToCluster, ToControl, cluster_channel,
+    control_channel, desk_channel, listen, listen_again, mailbox,
 };
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +52,50 @@ pub struct ServerHandle {
     desk: DeskSender,
     desk_thread: JoinHandle<()>,
     locks: Arc<Mutex<Locks>>,
+    redis: Option<Redis>,
     running: Running,
+}
+
+/// The thread that talks to Redis.
+#[derive(Debug)]
+struct Redis {
+    sender: ClusterSender,
+    figures: Arc<Mutex<cluster::Figures>>,
+    thread: JoinHandle<()>,
+}
+
+impl Redis {
+    fn start(
+        options: cluster::Options,
+        control: &ToControl<Message>,
+        mailboxes: &Arc<[Mailbox]>,
+        routing: &Routing,
+        start: Instant,
+        random: &mut StdRng,
+    ) -> Result<Self, StartError> {
+        let (sender, inbox) = cluster_channel().map_err(StartError::Shard)?;
+        let figures = Arc::new(Mutex::new(cluster::Figures::default()));
+        let surroundings = cluster::Surroundings {
+            id: cluster::new_id(random),
+            routing: routing.clone(),
+            hashing: draw_hashing(random),
+            inbox,
+            delivery: Delivery::new(Arc::clone(mailboxes)),
+            control: control.clone(),
+            figures: Arc::clone(&figures),
+            start,
+        };
+        let redis = RedisThread::new(options, surroundings);
+        let thread = std::thread::Builder::new()
+            .name("redis".to_owned())
+            .spawn(move || redis.run())
+            .map_err(StartError::Shard)?;
+        Ok(Self {
+            sender,
+            figures,
+            thread,
+        })
+    }
 }
 
 /// What a reload starts from.
@@ -136,8 +180,11 @@ impl Server {
         };
         let connections_max = limits.connections_max;
         let (control, messages) = control_channel();
+        let shared = cluster::options(config);
+        // Mail of other nodes takes no place from verdicts.
+        let of_nodes = shared.as_ref().map_or(0, |_| RELAYED_MAX + 1);
         let boxes: Vec<_> = (0..count)
-            .map(|_| mailbox(connections_max + SLOTS_SPARE + count))
+            .map(|_| mailbox(connections_max + SLOTS_SPARE + count + of_nodes))
             .collect::<io::Result<_>>()
             .map_err(StartError::Shard)?;
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
@@ -145,10 +192,23 @@ impl Server {
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
 
+        let redis = match shared {
+            Some(options) => Some(Redis::start(
+                options,
+                &control,
+                &mailboxes,
+                &routing,
+                start,
+                &mut random,
+            )?),
+            None => None,
+        };
+        let cluster = redis.as_ref().map(|redis| redis.sender.clone());
         let plane = ControlPlane::new(
             Admission::new(limits, draw_hashing(&mut random)),
             Arc::clone(&mailboxes),
             messages,
+            cluster.clone(),
             start,
             Arc::clone(&totals),
         );
@@ -164,6 +224,7 @@ impl Server {
             control.clone(),
             Arc::clone(&locks),
             routing.clone(),
+            redis.as_ref().map(|redis| Arc::clone(&redis.figures)),
             start,
         );
         let desk_thread = std::thread::Builder::new()
@@ -182,6 +243,7 @@ impl Server {
             desk,
             desk_thread,
             locks,
+            redis,
             running: Running {
                 settings: settings.clone(),
                 routes: routes.clone(),
@@ -212,6 +274,7 @@ impl Server {
                 mailboxes: Arc::clone(&handle.mailboxes),
                 control: handle.control.clone(),
                 desk: handle.desk.clone(),
+                cluster: cluster.clone(),
                 start,
             };
             match ShardThread::spawn(plan, surroundings, started.clone()) {
@@ -323,6 +386,12 @@ impl ServerHandle {
         self.control.send(Message::Stop);
         if self.control_thread.join().is_err() {
             result = result.and(Err(io::Error::other("the control plane panicked")));
+        }
+        if let Some(redis) = self.redis {
+            redis.sender.send(ToCluster::Stop);
+            if redis.thread.join().is_err() {
+                result = result.and(Err(io::Error::other("the thread that talks to Redis panicked")));
+            }
         }
         result.map(|()| self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }

@@ -36,7 +36,7 @@ pub(crate) fn sites(config: &Config, main: Routes<Protocol>) -> Sites<Protocol> 
     let others = doors::doors(config).into_iter().skip(1).map(|door| match door.serves {
         Serves::Main => site(main.clone(), main_origins(config)),
         // Whoever comes from a wrong origin is told by the protocol.
-        Serves::Relay => site(relay_routes(), Origins::Any),
+        Serves::Relay => site(relay_routes(config), Origins::Any),
         Serves::Matchbox => site(
             Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))])
                 .with_rooms(Protocol::Matchbox),
@@ -47,11 +47,15 @@ pub(crate) fn sites(config: &Config, main: Routes<Protocol>) -> Sites<Protocol> 
     Sites::new(site(main, main_origins(config)), others)
 }
 
-fn relay_routes() -> Routes<Protocol> {
+fn relay_routes(config: &Config) -> Routes<Protocol> {
+    let ready = match *config.relay.redis_url {
+        Some(_) => Target::Desk(Access::Public),
+        None => Target::ReadyText("ready", "not-ready"),
+    };
     Routes::new(vec![
         ("/", Target::WebSocket(Protocol::Relay)),
         ("/healthz", Target::Text("ok")),
-        ("/readyz", Target::ReadyText("ready", "not-ready")),
+        ("/readyz", ready),
         ("/metrics", Target::Desk(Access::Public)),
     ])
     .with_desk_prefix("/relay")

@@ -6,10 +6,10 @@ mod totals;
 pub use totals::Totals;
 
 use crossbeam_channel::Sender;
-use signal_fish_core::admission::{self, Admission, AppLimits, Ask};
+use signal_fish_core::admission::{self, Admission, AppLimits, Ask, Notice, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
-use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
+use signal_fish_runtime::{AtControl, ClusterSender, Fault, Mail, Mailbox, ToCluster};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +35,15 @@ pub(crate) enum Message {
     LiftBan(IpAddr, Sender<bool>),
     /// By the desk: tell who is banned, and for how long.
     Bans(Sender<Vec<(IpAddr, Duration)>>),
+    /// By the thread that talks to Redis: the answer to a connection of a shard.
+    Decided {
+        /// Shard that asked.
+        shard: ShardIndex,
+        /// Connection that asked.
+        slot: Slot,
+        /// Answer.
+        verdict: Verdict,
+    },
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -50,6 +59,8 @@ pub(crate) struct ControlPlane {
     admission: Admission,
     mailboxes: Arc<[Mailbox]>,
     messages: AtControl<Message>,
+    /// To the thread that talks to Redis, if other nodes share rooms.
+    cluster: Option<ClusterSender>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
     /// Shards whose mailboxes hold answers that nobody rang for.
@@ -64,6 +75,7 @@ impl ControlPlane {
         mut admission: Admission,
         mailboxes: Arc<[Mailbox]>,
         messages: AtControl<Message>,
+        cluster: Option<ClusterSender>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
@@ -77,6 +89,7 @@ impl ControlPlane {
             fault: Fault::of("control"),
             mailboxes,
             messages,
+            cluster,
             start,
             totals,
         }
@@ -107,6 +120,10 @@ impl ControlPlane {
                 }
                 Some(Message::LiftBan(address, to)) => _ = to.try_send(self.admission.lift_ban(address)),
                 Some(Message::Bans(to)) => _ = to.try_send(self.admission.bans(self.start.elapsed())),
+                Some(Message::Decided { shard, slot, verdict }) => {
+                    self.answer(shard, slot, verdict);
+                    self.ring_sometimes();
+                }
                 Some(Message::Stop) => break,
                 None => {}
             }
@@ -124,13 +141,21 @@ impl ControlPlane {
             } => {
                 self.fault.strike();
                 self.admission.hear(shard, connections);
-                self.answer(shard, slot, ask);
-                self.unrung += 1;
-                if self.unrung == ANSWERS_MAX {
-                    self.ring();
+                match (ask, &self.cluster) {
+                    (Ask::Sit { room, client }, Some(cluster)) => cluster.send(ToCluster::Sit {
+                        shard,
+                        slot,
+                        room,
+                        client,
+                    }),
+                    (ask, _) => {
+                        let verdict = self.admission.decide(self.start.elapsed(), ask);
+                        self.answer(shard, slot, verdict);
+                        self.ring_sometimes();
+                    }
                 }
             }
-            Request::Notice(notice) => self.admission.give_back(notice),
+            Request::Notice(notice) => self.give_back(notice),
             Request::Report(report) => {
                 self.admission.hear(report.shard, report.connections);
                 self.totals().record(*report);
@@ -138,8 +163,14 @@ impl ControlPlane {
         }
     }
 
-    fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
-        let verdict = self.admission.decide(self.start.elapsed(), ask);
+    fn give_back(&mut self, notice: Notice) {
+        match (notice, &self.cluster) {
+            (Notice::SeatEnded(seat), Some(cluster)) => cluster.send(ToCluster::SeatEnded(seat)),
+            (notice, _) => self.admission.give_back(notice),
+        }
+    }
+
+    fn answer(&mut self, shard: ShardIndex, slot: Slot, verdict: Verdict) {
         let crowded = self.admission.crowded();
         let mail = Mail::Verdict { slot, verdict, crowded };
         let mailbox = &self.mailboxes[usize::from(shard.0)];
@@ -147,8 +178,16 @@ impl ControlPlane {
         if let Err(Mail::Verdict { verdict, .. }) = mailbox.try_push(mail) {
             // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
             if let Some(notice) = verdict.give_back() {
-                self.admission.give_back(notice);
+                self.give_back(notice);
             }
+        }
+    }
+
+    /// After some answers shards are woken although there is more to answer.
+    fn ring_sometimes(&mut self) {
+        self.unrung += 1;
+        if self.unrung == ANSWERS_MAX {
+            self.ring();
         }
     }
 

@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod raw;
+pub mod redis;
 pub mod run;
 pub mod secrets;
 pub mod server;

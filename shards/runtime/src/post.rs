@@ -1,9 +1,11 @@
 //! What leaves a shard for others, and what arrives for it.
 
+use crate::cluster::ClusterSender;
 use crate::control::ToControl;
 use crate::desk::DeskSender;
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use signal_fish_core::ShardIndex;
+use signal_fish_core::effects::Published;
 use signal_fish_core::shard::{Post, Request, ToDesk};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -16,8 +18,12 @@ pub(crate) struct ShardPost<M: From<Request>> {
     pub(crate) mailboxes: Arc<[Mailbox]>,
     pub(crate) control: ToControl<M>,
     pub(crate) desk: DeskSender,
+    /// To the thread that talks to Redis, if there is one.
+    pub(crate) cluster: Option<ClusterSender>,
     /// Requests were made in this turn.
     pub(crate) requested: bool,
+    /// Something was published in this turn.
+    pub(crate) published: bool,
 }
 
 impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
@@ -45,7 +51,21 @@ impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
         self.desk.send(message)
     }
 
+    fn publish(&mut self, message: Published) -> Result<(), Published> {
+        let Some(cluster) = &self.cluster else {
+            return Err(message);
+        };
+        cluster.push(message)?;
+        self.published = true;
+        Ok(())
+    }
+
     fn turn_ends(&mut self) {
+        if std::mem::take(&mut self.published)
+            && let Some(cluster) = &self.cluster
+        {
+            cluster.ring();
+        }
         if std::mem::take(&mut self.requested) {
             self.control.ring();
         }
@@ -97,7 +117,9 @@ mod tests {
             mailboxes: Arc::new([]),
             control,
             desk: desk_channel().0,
+            cluster: None,
             requested: false,
+            published: false,
         };
         let slot = Slot {
             index: 0,

@@ -1,6 +1,7 @@
 //! The thread of a shard: turns, and sleep between them.
 
 use crate::clock::Clock;
+use crate::cluster::ClusterSender;
 use crate::control::ToControl;
 use crate::desk::DeskSender;
 use crate::fault::{Fault, Stall};
@@ -36,6 +37,8 @@ pub struct Surroundings<M> {
     pub control: ToControl<M>,
     /// To the desk.
     pub desk: DeskSender,
+    /// To the thread that talks to Redis, if other nodes share rooms.
+    pub cluster: Option<ClusterSender>,
     /// Start of the process's monotonic clock, the same for all shards.
     pub start: Instant,
 }
@@ -61,6 +64,7 @@ impl ShardThread {
             mailboxes,
             control,
             desk,
+            cluster,
             start,
         } = surroundings;
         let sockets = TcpSockets::new(listeners, inbox.wake())?;
@@ -69,7 +73,9 @@ impl ShardThread {
             mailboxes,
             control,
             desk,
+            cluster,
             requested: false,
+            published: false,
         };
         let clock = Clock::new(start);
         let stall = Stall::of(plan.index.0);

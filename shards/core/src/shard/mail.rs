@@ -3,7 +3,9 @@
 use super::moving::Moving;
 use super::report::{Figures, Report};
 use crate::admission::{Ask, Notice, Verdict};
+use crate::effects::Published;
 use crate::http::{DeskAnswer, Inquiry, Sites};
+use crate::protocol::relay::Relayed;
 use crate::protocol::signal_fish::Settings;
 use crate::protocol::{Message, Protocol, Trouble};
 use crate::room::{MemberId, RoomDetail, RoomId, RoomPage, RoomQuery};
@@ -33,6 +35,14 @@ pub trait Post<K> {
     /// # Errors
     /// Gives it back when the desk has too much to do or has ended.
     fn to_desk(&mut self, message: ToDesk) -> Result<(), ToDesk>;
+
+    /// Publishes a message to other nodes; never blocks.
+    ///
+    /// # Errors
+    /// Gives it back when too much waits to be published, or there are no other nodes.
+    fn publish(&mut self, message: Published) -> Result<(), Published> {
+        Err(message)
+    }
 
     /// The turn is over: the control plane may look at what was requested in it.
     fn turn_ends(&mut self) {}
@@ -108,6 +118,10 @@ pub enum Mail<K> {
         /// What is asked.
         question: Question,
     },
+    /// A message of another node, for a room of the relay.
+    Relayed(Relayed),
+    /// Whether the breaker of the connection to Redis is open: nobody enters a room of the relay while it is.
+    Breaker(bool),
     /// From now on this holds.
     Reload(Arc<Reload>),
     /// Close every client and end.
@@ -120,7 +134,13 @@ impl<K> Mail<K> {
         match self {
             Self::Verdict { verdict, .. } => verdict.give_back().into_iter().for_each(notify),
             Self::Connection(moving) => moving.state.abandon(&mut notify),
-            Self::Answer { .. } | Self::Piece(_) | Self::Question { .. } | Self::Reload(_) | Self::Drain => {}
+            Self::Answer { .. }
+            | Self::Piece(_)
+            | Self::Question { .. }
+            | Self::Relayed(_)
+            | Self::Breaker(_)
+            | Self::Reload(_)
+            | Self::Drain => {}
         }
     }
 }

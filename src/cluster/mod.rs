@@ -1,0 +1,58 @@
+//! Several nodes share the rooms of the relay through Redis (protocol 16.8). One thread, `redis`, talks to it; nothing of
+//! this exists on a single node.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `thread` | the thread: sockets, mail, sleep |
+//! | `node` | what Redis is asked, and what its answers change: a state machine without sockets and clock |
+//! | `rooms` | the rooms with clients here, and their channels |
+//! | `missing` | nodes that are gone |
+//! | `breaker` | whether Redis is asked at all |
+//! | `link` | a connection without its socket: output, and operations that wait for replies |
+//! | `resp` | the protocol of Redis |
+//! | `scripts` | the keys, the Lua, and every command |
+//! | `figures` | what is counted and measured |
+
+mod breaker;
+mod figures;
+mod link;
+mod missing;
+mod node;
+mod resp;
+mod rooms;
+mod scripts;
+mod thread;
+
+pub use figures::{Figures, Operation};
+pub(crate) use node::Options;
+pub(crate) use thread::{Delivery, RedisThread, Surroundings};
+
+use crate::config::{Config, RedisUrl};
+use rand::Rng;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Mail of other nodes that a shard has not taken; what comes then is held back, and lost after a while.
+pub(crate) const RELAYED_MAX: usize = 1024;
+/// Its bytes.
+pub(crate) const RELAYED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What the thread is told, if rooms are shared.
+pub(crate) fn options(config: &Config) -> Option<Options> {
+    let relay = &config.relay;
+    let url = relay.redis_url.as_ref().filter(|_| relay.enabled)?;
+    Some(Options {
+        // A URL that is none is a fault of the configuration.
+        url: RedisUrl::parse(url)?,
+        capacity: relay.room_capacity,
+        room_ttl: relay.room_ttl,
+        message_bytes_max: relay.message_max_bytes,
+        threshold: relay.cb_error_threshold,
+        open_for: relay.cb_open,
+    })
+}
+
+/// An id for this node.
+pub(crate) fn new_id(random: &mut impl Rng) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("srv:{}:{:016x}", now.as_millis(), random.next_u64())
+}
