@@ -8,4 +8,6 @@
 #   scripts/simulate.sh 10000 --from 1   seeds 1, 2, 3, …
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec cargo run --quiet --locked --profile simulate --package signal-fish-simulator --bin simulate -- "$@"
+# Not quietly: building takes minutes where it waits for another build, and would look like a seed that never ends.
+cargo build --locked --profile simulate --package signal-fish-simulator --bin simulate
+exec "${CARGO_TARGET_DIR:-target}/simulate/simulate" "$@"

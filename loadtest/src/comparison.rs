@@ -444,8 +444,8 @@ mod tests {
             Some(("the generator was late", 1))
         );
         assert_eq!(verdict(&[round(Value::Null)]), None);
-        let search =
-            serde_json::json!({"steps": [{"fault": null}, {"fault": "p99 (the generator is the bottleneck)"}]});
+        let late = "the generator was the bottleneck: a thread was busy 95 % of the time";
+        let search = serde_json::json!({"steps": [{"fault": null}, {"fault": "p99", "generator": late}]});
         assert!(verdict(&[search]).is_some());
     }
 

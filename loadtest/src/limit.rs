@@ -43,7 +43,7 @@ pub fn find_limit(
             holds = rate;
             best = Some(report);
         } else {
-            let again = report.messages.lost == 0 && slow_once != Some(rate);
+            let again = report.messages.is_clean() && slow_once != Some(rate);
             slow_once = Some(rate);
             first.get_or_insert(report);
             if again {
@@ -78,17 +78,13 @@ fn judge(report: &Report, p99_ms_max: f64) -> StepReport {
         Some("interrupted".to_owned())
     } else if !report.messages.is_clean() || report.connections.lost > 0 || report.connections.failed > 0 {
         let lost_connections = report.connections.lost + report.connections.failed;
-        Some(format!(
-            "{} deliveries lost, {lost_connections} connections lost",
-            report.messages.lost
-        ))
+        let connections = (lost_connections > 0).then(|| format!("{lost_connections} connections lost"));
+        let faults = report.messages.faults();
+        let faults = faults.iter().filter(|(_, count)| *count > 0);
+        let faults = faults.map(|(name, count)| format!("{count} deliveries {name}"));
+        Some(faults.chain(connections).collect::<Vec<_>>().join(", "))
     } else if p99_ms > p99_ms_max {
-        let own = if report.generator.bottleneck.is_some() {
-            " (the generator is the bottleneck)"
-        } else {
-            ""
-        };
-        Some(format!("p99 over {p99_ms_max} ms{own}"))
+        Some(format!("p99 over {p99_ms_max} ms"))
     } else {
         None
     };
@@ -100,6 +96,7 @@ fn judge(report: &Report, p99_ms_max: f64) -> StepReport {
         p99_ms,
         lost: report.messages.lost,
         fault,
+        generator: report.generator.bottleneck.clone(),
         server: report.server,
     }
 }

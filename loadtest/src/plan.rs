@@ -1,5 +1,6 @@
 //! What to do: every parameter of a run.
 
+use crate::game_data::{AROUND_BYTES, Format};
 use crate::stamp::STAMP_BYTES;
 use crate::target::Target;
 use serde::Serialize;
@@ -24,16 +25,6 @@ pub enum Load {
     Idle,
     /// Relay, lobby, churn and idle at once.
     Mix,
-}
-
-/// Form of the game data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Text frames.
-    Json,
-    /// Binary frames.
-    MessagePack,
 }
 
 /// All parameters of a run. Those a load does not use are ignored by it.
@@ -101,8 +92,8 @@ pub struct Plan {
     pub server_pid: Option<u32>,
 }
 
-/// Least payload: `{"p":"` and `"}` around a stamp.
-pub const PAYLOAD_BYTES_MIN: usize = STAMP_BYTES + 8;
+/// Least payload: a stamp and what stands around it.
+pub const PAYLOAD_BYTES_MIN: usize = STAMP_BYTES + AROUND_BYTES;
 /// Largest payload that the default `security.max_message_size` lets through.
 pub const PAYLOAD_BYTES_MAX: usize = 65_000;
 

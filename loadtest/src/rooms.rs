@@ -4,9 +4,10 @@
 //! first player creates the room and the others join by its code.
 
 use crate::control::{self, Joined, fields, message_type};
+use crate::game_data::{Format, PlayerId};
 use crate::latency::Latency;
 use crate::net::{ConnectionId, End, Event, Net};
-use crate::plan::{Format, Plan};
+use crate::plan::Plan;
 use crate::refusal::Refusals;
 use crate::time::nanoseconds;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ struct Seat {
     due_ns: u64,
     joining_ns: u64,
     place: Option<Box<Place>>,
+    player: PlayerId,
 }
 
 /// What a player needs to come back.
@@ -174,6 +176,12 @@ impl Rooms {
         seat.connection.filter(|_| seat.stage == Stage::Inside)
     }
 
+    /// What the server calls the player who sits there; empty before it joined.
+    #[must_use]
+    pub fn player(&self, seat: usize) -> &PlayerId {
+        &self.seats[seat].player
+    }
+
     /// When the room was due to open.
     #[must_use]
     pub fn opened_ns(&self, room: usize) -> u64 {
@@ -199,6 +207,7 @@ impl Rooms {
                 due_ns,
                 joining_ns: 0,
                 place: None,
+                player: PlayerId::default(),
             });
             self.connect(net, seat, due_ns);
         }
@@ -388,11 +397,18 @@ impl Rooms {
             })
         });
         let room = seat / self.seats_per_room;
+        let player = PlayerId::new(joined.player_id);
+        let first = room * self.seats_per_room;
+        if (first..first + self.seats_per_room).any(|other| other != seat && self.seats[other].player == player) {
+            // Whoever has the id of another could speak in its name.
+            self.refusals.local("two members of a room have the same player_id");
+            self.counts.failed += 1;
+        }
+        self.seats[seat].player = player;
         if self.rooms[room].code.is_some() {
             return;
         }
         self.rooms[room].code = Some(joined.room_code.into());
-        let first = room * self.seats_per_room;
         for other in first..first + self.seats_per_room {
             if self.seats[other].stage == Stage::Waiting {
                 self.on_ready(net, other);

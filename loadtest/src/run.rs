@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::process::{self, Use};
 use crate::refusal::Refusals;
 use crate::rooms::ConnectionCounts;
-use crate::scenario::{Gate, Outcome, Progress, Scenario, loads_per_thread, scenarios};
+use crate::scenario::{Gate, Outcome, Part, Progress, Scenario, loads_per_thread, scenarios};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -45,6 +45,8 @@ pub struct Run {
     pub latencies: Vec<Latency>,
     /// Messages, per sender.
     pub senders: Vec<Counts>,
+    /// Deliveries that none of these senders made.
+    pub strays: Counts,
     /// What became of connections.
     pub connections: ConnectionCounts,
     /// What the server refused.
@@ -96,9 +98,14 @@ pub fn run(plan: &Plan, stop: &AtomicBool, watch: &mut dyn FnMut(&Sample)) -> Re
     let outcomes = std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for thread in 0..plan.threads {
-            let share = Arc::new(plan.share(thread));
+            let part = Part {
+                plan: Arc::new(plan.share(thread)),
+                thread,
+                run: tag,
+                first_room: (0..thread).map(|earlier| plan.share(earlier).rooms).sum(),
+            };
             let (gate, published) = (&gate, &published[thread]);
-            let work = move || drive(&share, thread, tag, epoch, gate, stop, published);
+            let work = move || drive(&part, epoch, gate, stop, published);
             let name = format!("load-{thread}");
             let handle = std::thread::Builder::new().name(name).spawn_scoped(scope, work);
             threads.push(handle.map_err(|error| format!("cannot start a thread: {error}"))?);
@@ -134,17 +141,15 @@ pub fn run(plan: &Plan, stop: &AtomicBool, watch: &mut dyn FnMut(&Sample)) -> Re
 
 /// One thread: turns of the loop until every load on it is over.
 fn drive(
-    share: &Arc<Plan>,
-    thread: usize,
-    tag: u16,
+    part: &Part,
     epoch: Instant,
     gate: &Arc<Gate>,
     stop: &AtomicBool,
     published: &Published,
 ) -> Result<Vec<Outcome>, String> {
-    let seed = u32::from(tag) << 8 | u32::try_from(thread).unwrap_or(0);
-    let mut net = Net::new(Arc::clone(&share.target), epoch, seed).map_err(|error| format!("epoll: {error}"))?;
-    let mut loads = scenarios(share, thread, tag, gate);
+    let seed = part.run << 8 | u32::try_from(part.thread).unwrap_or(0);
+    let mut net = Net::new(Arc::clone(&part.plan.target), epoch, seed).map_err(|error| format!("epoll: {error}"))?;
+    let mut loads = scenarios(part, gate);
     let mut next_publication_ns = 0;
     let mut stopped: Option<Instant> = None;
     while !loads.iter().all(|load| load.is_finished()) {
@@ -238,6 +243,7 @@ fn gather(
         plan,
         latencies: Vec::new(),
         senders: Vec::new(),
+        strays: Counts::default(),
         connections: ConnectionCounts::default(),
         refusals: Refusals::default(),
         completed: 0,
@@ -263,6 +269,7 @@ fn gather(
             (known, lag) => *known = known.take().or(lag),
         }
         run.senders.extend(outcome.senders);
+        run.strays.add(&outcome.strays);
         run.connections.add(&outcome.connections);
         run.refusals.add(&outcome.refusals);
         run.completed += outcome.completed;
@@ -271,11 +278,11 @@ fn gather(
     run
 }
 
-/// Sixteen bits of process id and wall clock, in units of about a millisecond.
-fn run_tag() -> u16 {
+/// Thirty-two bits of process id and wall clock, in units of about a millisecond.
+fn run_tag() -> u32 {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
-    let [.., high, low] = (since.as_millis() ^ u128::from(std::process::id() << 5)).to_be_bytes();
-    u16::from_be_bytes([high, low])
+    let [.., a, b, c, d] = (since.as_millis() ^ u128::from(std::process::id()) << 16).to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }

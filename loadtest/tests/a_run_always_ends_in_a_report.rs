@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use support::{Fault, Habit, faulty_proxy, relay_server};
+use support::{Fault, Habit, Lie, faulty_proxy, relay_server};
 
 fn program(address: SocketAddr, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal-fish-loadtest"));
@@ -79,6 +79,23 @@ fn losses_show_in_the_exit_status() {
     let output = program(address, &["--duration", "0.5"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("8 lost"));
+}
+
+#[test]
+fn every_lie_is_named_and_shows_in_the_exit_status() {
+    for (lie, name) in [
+        (Lie::Truncate, "8 truncated"),
+        (Lie::Corrupt, "8 corrupted"),
+        (Lie::Forge, "8 forged"),
+    ] {
+        let (address, _) = faulty_proxy(relay_server(Habit::Good), Fault::Lie(lie));
+        let output = program(address, &["--duration", "0.5", "--threads", "2"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let table = String::from_utf8(output.stdout).unwrap();
+        assert!(table.contains(name), "{table}");
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! Between the generator and a relay server stands a proxy that loses, repeats, swaps and delays messages; the report has
-//! to say exactly what it did.
+//! Between the generator and a relay server stands a proxy that loses, repeats, swaps, delays and rewrites messages; the
+//! report has to say exactly what it did.
 
 mod support;
 
+use signal_fish_loadtest::accounting::Counts;
 use signal_fish_loadtest::limit::find_limit;
 use signal_fish_loadtest::report::Report;
 use signal_fish_loadtest::{Load, Plan, Target, run};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{Fault, Habit, Harm, faulty_proxy, relay_server};
+use support::{Fault, Habit, Harm, Lie, faulty_proxy, relay_server};
 
 fn plan(address: std::net::SocketAddr) -> Plan {
     Plan {
@@ -127,6 +128,95 @@ fn an_echo_is_misdelivered() {
     let report = report(&plan(relay_server(Habit::Echo)));
     assert_eq!(report.messages.misdelivered, 120);
     assert_eq!((report.messages.delivered, report.messages.lost), (120, 0));
+}
+
+/// What the proxy does to every fifth of 120 messages, and how the account ends.
+fn lie(lie: Lie, counts: Counts) {
+    for threads in [1, 2] {
+        let (address, harm) = faulty_proxy(relay_server(Habit::Good), Fault::Lie(lie));
+        let report = report(&Plan {
+            threads,
+            ..plan(address)
+        });
+        assert_eq!(harm.done.load(Ordering::SeqCst), 24, "{lie:?}");
+        let expected = Counts {
+            sent: 120,
+            expected: 120,
+            delivered: 96,
+            ..counts
+        };
+        assert_eq!(report.messages, expected, "{lie:?}, {threads} threads");
+        assert!(!report.messages.is_clean());
+        assert_eq!(report.latency("delivery").unwrap().count, 96);
+    }
+}
+
+#[test]
+fn a_shortened_message_is_truncated() {
+    lie(
+        Lie::Truncate,
+        Counts {
+            truncated: 24,
+            ..Counts::default()
+        },
+    );
+}
+
+#[test]
+fn a_changed_message_is_corrupted() {
+    let corrupted = Counts {
+        corrupted: 24,
+        ..Counts::default()
+    };
+    for kind in [Lie::Corrupt, Lie::Extend, Lie::AddMember] {
+        lie(kind, corrupted);
+    }
+    // Nobody knows whose it was, so the one that was sent is lost as well.
+    for kind in [Lie::CorruptStamp, Lie::Unstamp] {
+        lie(kind, Counts { lost: 24, ..corrupted });
+    }
+}
+
+#[test]
+fn a_message_in_the_name_of_another_is_forged() {
+    let forged = Counts {
+        forged: 24,
+        ..Counts::default()
+    };
+    for kind in [Lie::Forge, Lie::Anonymize] {
+        lie(kind, forged);
+    }
+    let report = report(&plan(relay_server(Habit::Impostor)));
+    assert_eq!((report.messages.forged, report.messages.delivered), (120, 0));
+}
+
+#[test]
+fn members_that_share_an_id_are_a_failure() {
+    let report = report(&plan(relay_server(Habit::OneId)));
+    assert_eq!(report.connections.failed, 3);
+    assert!(report.refusals.iter().any(|refusal| refusal.text.contains("player_id")));
+}
+
+#[test]
+fn a_broadcast_to_all_rooms_is_misdelivered_however_many_threads_there_are() {
+    for (threads, rooms) in [(1, 2), (2, 2), (2, 3)] {
+        let report = report(&Plan {
+            threads,
+            rooms,
+            ..plan(relay_server(Habit::Broadcast))
+        });
+        let messages = report.messages;
+        assert_eq!(
+            messages.delivered,
+            40 * rooms as u64,
+            "{threads} threads, {rooms} rooms"
+        );
+        // Those that come after the last one that was awaited are not looked at any more.
+        assert!(
+            messages.misdelivered > 0,
+            "{threads} threads, {rooms} rooms: {messages:?}"
+        );
+    }
 }
 
 #[test]

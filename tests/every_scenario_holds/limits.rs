@@ -1,7 +1,7 @@
 //! Scenarios of limits, liveness and the removal of rooms (protocol 2.6, 9, 11).
 
 use super::harness::client::room_of;
-use super::harness::{Client, Incoming, Server, raw, wait_until};
+use super::harness::{Client, Incoming, PATIENCE, Server, in_time, raw, wait_until};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -28,31 +28,34 @@ fn attempt(client: &mut Client, fields: Value) -> bool {
 
 #[test]
 fn s129_sixth_creation_is_refused_until_the_window_ends() {
-    let server = Server::start(json!({"rate_limit": {"max_room_creations": 5, "time_window": 4}}));
-    let mut a = server.client();
-    let begin = Instant::now();
-    for number in 0..5 {
-        // D22: a creation with a code of one's own counts too.
-        let code = (number % 2 == 1).then(|| format!("S129A{number}"));
-        a.join(json!({"game_name": "s129", "player_name": "Alice", "room_code": code}));
-        a.leave();
-    }
-    a.send_join(json!({"game_name": "s129", "player_name": "Alice"}));
-    let reason = a.expect_failure("RoomJoinFailed", "RATE_LIMIT_EXCEEDED");
-    assert!(seconds_in(&reason, "Room creation") <= 4, "{reason}");
-    assert!(attempt(
-        &mut a,
-        json!({"game_name": "s129", "player_name": "Alice", "room_code": "S129ZZ"})
-    ));
-    assert!(begin.elapsed() < Duration::from_secs(4), "too slow to tell");
-    wait_until("the window ends", || {
-        !attempt(&mut a, json!({"game_name": "s129", "player_name": "Alice"}))
+    in_time(Duration::from_secs(6), || {
+        let server = Server::start(json!({"rate_limit": {"max_room_creations": 5, "time_window": 4}}));
+        let mut a = server.client();
+        let begin = Instant::now();
+        for number in 0..5 {
+            // D22: a creation with a code of one's own counts too.
+            let code = (number % 2 == 1).then(|| format!("S129A{number}"));
+            a.join(json!({"game_name": "s129", "player_name": "Alice", "room_code": code}));
+            a.leave();
+        }
+        a.send_join(json!({"game_name": "s129", "player_name": "Alice"}));
+        let reason = a.expect_failure("RoomJoinFailed", "RATE_LIMIT_EXCEEDED");
+        assert!(seconds_in(&reason, "Room creation") <= 4, "{reason}");
+        assert!(attempt(
+            &mut a,
+            json!({"game_name": "s129", "player_name": "Alice", "room_code": "S129ZZ"})
+        ));
+        if begin.elapsed() >= Duration::from_secs(4) {
+            // Too slow to tell.
+            return Duration::MAX;
+        }
+        wait_until("the window ends", || {
+            !attempt(&mut a, json!({"game_name": "s129", "player_name": "Alice"}))
+        });
+        let took = begin.elapsed();
+        assert!(took >= Duration::from_secs(4), "{took:?}");
+        took
     });
-    let took = begin.elapsed();
-    assert!(
-        (Duration::from_secs(4)..Duration::from_secs(6)).contains(&took),
-        "{took:?}"
-    );
 }
 
 #[test]
@@ -99,65 +102,63 @@ fn s131_new_connection_of_the_address_is_still_limited() {
 /// D24: any inbound frame counts as life, and the server asks with a WebSocket ping before it gives up.
 #[test]
 fn s132_silent_client_is_closed_and_living_ones_are_not() {
-    let server = Server::start(json!({"server": {"ping_timeout": 3, "room_cleanup_interval": 1}}));
-    let mut watcher = server.client();
-    watcher.create("s132", "Watcher", 8);
-    let code = watcher.code.clone();
-    let mut pinging = server.client();
-    pinging.enter("s132", &code, "Pinging");
-    let mut sending = server.client();
-    sending.enter("s132", &code, "Sending");
-    // One that only answers the server's pings: a tungstenite client that reads.
-    let mut answering = server.client();
-    answering.enter("s132", &code, "Answering");
-    let mut never_joined = raw::Raw::upgraded(server.addr);
-    let mut silent = raw::Raw::upgraded(server.addr);
-    let join = json!({"type": "JoinRoom", "data": {"game_name": "s132", "player_name": "Silent", "room_code": code}});
-    silent.send(&raw::text(&join.to_string()));
-    let id = silent.read_message()["data"]["player_id"]
-        .as_str()
-        .expect("joined")
-        .to_owned();
-    let begin = Instant::now();
-    // Everybody alive does its own thing until the silent one is gone; reading answers pings.
-    loop {
-        assert!(
-            begin.elapsed() < Duration::from_secs(5),
-            "the silent one still sits there"
-        );
-        pinging.send_kind("Ping");
-        sending.send_data(json!(0));
-        pinging.expect_later("Pong");
-        let _ = answering.next_within(Duration::from_millis(50));
-        let _ = sending.next_within(Duration::from_millis(50));
-        if let Some(Incoming::Text(text)) = watcher.next_within(Duration::from_millis(100))
-            && text.contains("PlayerLeft")
-        {
-            assert!(text.contains(&id), "{text}");
-            break;
-        }
-    }
-    assert!(
-        begin.elapsed() > Duration::from_secs(2),
-        "too early: {:?}",
-        begin.elapsed()
-    );
-    for dead in [&mut silent, &mut never_joined] {
-        let mut pinged = false;
-        let close = loop {
-            let frame = dead.read_frame().expect("a close frame");
-            match frame.opcode {
-                raw::CLOSE => break frame,
-                raw::PING => pinged = true,
-                _ => {}
+    in_time(Duration::from_secs(5), || {
+        let server = Server::start(json!({"server": {"ping_timeout": 3, "room_cleanup_interval": 1}}));
+        let mut watcher = server.client();
+        watcher.create("s132", "Watcher", 8);
+        let code = watcher.code.clone();
+        let mut pinging = server.client();
+        pinging.enter("s132", &code, "Pinging");
+        let mut sending = server.client();
+        sending.enter("s132", &code, "Sending");
+        // One that only answers the server's pings: a tungstenite client that reads.
+        let mut answering = server.client();
+        answering.enter("s132", &code, "Answering");
+        let mut never_joined = raw::Raw::upgraded(server.addr);
+        let mut silent = raw::Raw::upgraded(server.addr);
+        let join =
+            json!({"type": "JoinRoom", "data": {"game_name": "s132", "player_name": "Silent", "room_code": code}});
+        silent.send(&raw::text(&join.to_string()));
+        let id = silent.read_message()["data"]["player_id"]
+            .as_str()
+            .expect("joined")
+            .to_owned();
+        let begin = Instant::now();
+        // Everybody alive does its own thing until the silent one is gone; reading answers pings.
+        loop {
+            assert!(begin.elapsed() < PATIENCE, "the silent one still sits there");
+            pinging.send_kind("Ping");
+            sending.send_data(json!(0));
+            pinging.expect_later("Pong");
+            let _ = answering.next_within(Duration::from_millis(50));
+            let _ = sending.next_within(Duration::from_millis(50));
+            if let Some(Incoming::Text(text)) = watcher.next_within(Duration::from_millis(100))
+                && text.contains("PlayerLeft")
+            {
+                assert!(text.contains(&id), "{text}");
+                break;
             }
-        };
-        assert!(pinged, "asked before it was closed");
-        assert_eq!(close.payload.get(..2), Some(&1008_u16.to_be_bytes()[..]));
-    }
-    for alive in [&mut pinging, &mut sending, &mut answering, &mut watcher] {
-        alive.drain();
-    }
+        }
+        let took = begin.elapsed();
+        assert!(took > Duration::from_secs(2), "too early: {took:?}");
+        for dead in [&mut silent, &mut never_joined] {
+            let mut pinged = false;
+            let close = loop {
+                let frame = dead.read_frame().expect("a close frame");
+                match frame.opcode {
+                    raw::CLOSE => break frame,
+                    raw::PING => pinged = true,
+                    _ => {}
+                }
+            };
+            assert!(pinged, "asked before it was closed");
+            assert_eq!(close.payload.get(..2), Some(&1008_u16.to_be_bytes()[..]));
+        }
+        for alive in [&mut pinging, &mut sending, &mut answering, &mut watcher] {
+            alive.drain();
+        }
+        took
+    });
 }
 
 /// A server that sweeps every second and forgets rooms soon.
@@ -201,10 +202,8 @@ fn s133_empty_room_stays_for_its_time_and_then_goes() {
         message["data"]["error_code"] == "ROOM_NOT_FOUND"
     });
     let took = empty.elapsed();
-    assert!(
-        (Duration::from_secs(2)..Duration::from_millis(4000)).contains(&took),
-        "{took:?}"
-    );
+    // Two seconds for the room and one for the next look, on a machine that may be busy.
+    assert!((Duration::from_secs(2)..PATIENCE).contains(&took), "{took:?}");
     a.enter("s133", "ROOM33", "Alice");
     assert_ne!(a.room, room);
 }

@@ -156,13 +156,10 @@ fn said_of_itself(report: &Value) -> Option<&str> {
     if let Some(said) = report.pointer("/generator/bottleneck").and_then(Value::as_str) {
         return said.split(':').next();
     }
-    let mut faults = report["steps"]
-        .as_array()?
-        .iter()
-        .filter_map(|step| step["fault"].as_str());
-    faults
-        .any(|fault| fault.contains("the generator is the bottleneck"))
-        .then_some("the generator was the bottleneck at higher rates")
+    let mut steps = report["steps"].as_array()?.iter();
+    steps
+        .any(|step| step["generator"].is_string())
+        .then_some("the generator was in the way at other rates")
 }
 
 /// The median over the rounds, or the worst of them; a search in which no rate held has no figures.

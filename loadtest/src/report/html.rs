@@ -53,13 +53,12 @@ fn write_page(report: &Report, out: &mut String) -> std::fmt::Result {
         escape(&report.host.time),
         report.measured_s
     )?;
-    if let Some(bottleneck) = &report.generator.bottleneck {
-        write!(out, "<p class=\"note\">{}</p>", escape(bottleneck))?;
-    }
+    write_verdict(report, out)?;
     write_cards(report, out)?;
     write_latencies(report, out)?;
     for chart in charts(report) {
         out.push_str(&chart.to_svg());
+        write_verdict(report, out)?;
     }
     write_steps(report, out)?;
     write_refusals(report, out)?;
@@ -89,9 +88,9 @@ fn write_cards(report: &Report, out: &mut String) -> std::fmt::Result {
             false,
         ));
         cards.push((grouped(messages.delivered), "delivered", false));
-        cards.push((grouped(messages.lost), "lost", messages.lost > 0));
-        let wrong = messages.duplicated + messages.out_of_order + messages.misdelivered;
-        cards.push((grouped(wrong), "duplicated, out of order or misdelivered", wrong > 0));
+        for (name, count) in messages.faults() {
+            cards.push((grouped(count), name, count > 0));
+        }
     }
     if report.completed + report.failed > 0 {
         cards.push((grouped(report.completed), "completed", false));
@@ -159,7 +158,15 @@ fn write_latencies(report: &Report, out: &mut String) -> std::fmt::Result {
         out.push_str("</tr>");
     }
     out.push_str("</table>");
-    Ok(())
+    write_verdict(report, out)
+}
+
+/// What the generator says against itself stands below every table and chart of what it measured: each may be cut out.
+fn write_verdict(report: &Report, out: &mut String) -> std::fmt::Result {
+    match &report.generator.bottleneck {
+        Some(bottleneck) => write!(out, "<p class=\"note\">{}</p>", escape(bottleneck)),
+        None => Ok(()),
+    }
 }
 
 fn charts(report: &Report) -> Vec<Chart> {
@@ -242,19 +249,20 @@ fn write_steps(report: &Report, out: &mut String) -> std::fmt::Result {
     }
     out.push_str(
         "<h2>Search for the highest rate</h2><table><tr><th>rate per player</th><th>asked per s</th><th>delivered per s</th>\
-         <th>p50</th><th>p99</th><th>lost</th><th>verdict</th></tr>",
+         <th>p50</th><th>p99</th><th>lost</th><th>verdict</th><th>generator</th></tr>",
     );
     for step in &report.steps {
         write!(
             out,
-            "<tr><td>{:.2}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"wide\">{}</td></tr>",
+            "<tr><td>{:.2}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"wide\">{}</td><td class=\"wide\">{}</td></tr>",
             step.rate,
             rounded(step.asked_per_s),
             rounded(step.delivered_per_s),
             milliseconds(step.p50_ms),
             milliseconds(step.p99_ms),
             grouped(step.lost),
-            escape(step.fault.as_deref().unwrap_or("holds"))
+            escape(step.fault.as_deref().unwrap_or("holds")),
+            escape(step.generator.as_deref().unwrap_or("fine"))
         )?;
     }
     out.push_str("</table>");
@@ -276,6 +284,14 @@ fn write_steps(report: &Report, out: &mut String) -> std::fmt::Result {
         }],
     };
     out.push_str(&chart.to_svg());
+    let said = report.steps.iter().filter(|step| step.generator.is_some()).count();
+    if said > 0 {
+        write!(
+            out,
+            "<p class=\"note\">In {said} of {} steps the generator or its machine was in the way: see the table.</p>",
+            report.steps.len()
+        )?;
+    }
     Ok(())
 }
 

@@ -43,7 +43,7 @@ pub struct Report {
     pub completed: u64,
     /// Sessions, cycles or returns that failed or did not end in time.
     pub failed: u64,
-    /// All messages together.
+    /// All messages together, also those that no sender of the run sent.
     pub messages: Counts,
     /// Messages sent and deliveries made per second of the measured part.
     pub throughput: Throughput,
@@ -190,6 +190,8 @@ pub struct StepReport {
     pub lost: u64,
     /// Why the step failed; `None`: it held.
     pub fault: Option<String>,
+    /// What the generator said against itself.
+    pub generator: Option<String>,
     /// What the server needed.
     pub server: Option<ServerUse>,
 }
@@ -198,7 +200,7 @@ impl Report {
     /// Sums up a run.
     #[must_use]
     pub fn new(run: &Run) -> Self {
-        let mut messages = Counts::default();
+        let mut messages = run.strays;
         run.senders.iter().for_each(|counts| messages.add(counts));
         let window = Window::of(run);
         Self {
@@ -317,7 +319,12 @@ fn latency_report(latency: &Latency) -> LatencyReport {
 
 fn generator_use(run: &Run, window: Option<&Window<'_>>) -> GeneratorUse {
     let Some(window) = window else {
-        return GeneratorUse::default();
+        return GeneratorUse {
+            bottleneck: Some(
+                "the generator cannot tell: the run was too short to see what it needed itself".to_owned(),
+            ),
+            ..GeneratorUse::default()
+        };
     };
     let times = window.first.generator_cpu_s.iter().zip(&window.last.generator_cpu_s);
     let busy_share: Vec<f64> = times.map(|(from, to)| (to - from) / window.seconds()).collect();

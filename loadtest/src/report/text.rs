@@ -42,13 +42,17 @@ pub fn progress_line(sample: &Sample) -> String {
 #[must_use]
 pub fn step_line(step: &StepReport) -> String {
     format!(
-        "rate {:8.2}  asked {:>10}/s  delivered {:>10}/s  p50 {:>9}  p99 {:>9}  {}",
+        "rate {:8.2}  asked {:>10}/s  delivered {:>10}/s  p50 {:>9}  p99 {:>9}  {}{}",
         step.rate,
         rounded(step.asked_per_s),
         rounded(step.delivered_per_s),
         milliseconds(step.p50_ms),
         milliseconds(step.p99_ms),
-        step.fault.as_deref().unwrap_or("holds")
+        step.fault.as_deref().unwrap_or("holds"),
+        step.generator
+            .as_deref()
+            .map(|said| format!("; {said}"))
+            .unwrap_or_default()
     )
 }
 
@@ -132,14 +136,10 @@ fn write_messages(report: &Report, out: &mut String) -> std::fmt::Result {
         grouped(messages.delivered),
         rounded(rates.delivered_per_s)
     )?;
-    writeln!(
-        out,
-        "             {} lost, {} duplicated, {} out of order, {} misdelivered",
-        grouped(messages.lost),
-        grouped(messages.duplicated),
-        grouped(messages.out_of_order),
-        grouped(messages.misdelivered)
-    )
+    let faults = messages
+        .faults()
+        .map(|(name, count)| format!("{} {name}", grouped(count)));
+    writeln!(out, "             {}", faults.join(", "))
 }
 
 fn write_latency(latency: &LatencyReport, out: &mut String) -> std::fmt::Result {

@@ -3,6 +3,7 @@
 use super::gate::Gate;
 use super::load::{LOOK_NS, Outcome, Progress, Scenario};
 use super::sessions::{Phase, Sessions};
+use crate::accounting::Counts;
 use crate::control::{bare, message_type};
 use crate::latency::Latency;
 use crate::net::{ConnectionId, Event, Handler, Net};
@@ -118,6 +119,7 @@ impl Scenario for Churn {
         Outcome {
             latencies: vec![self.cycle, self.rooms.connect, self.rooms.join, self.leave, self.close],
             senders: Vec::new(),
+            strays: Counts::default(),
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: self.completed,

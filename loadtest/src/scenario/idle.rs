@@ -2,6 +2,7 @@
 
 use super::gate::Gate;
 use super::load::{LOOK_NS, Outcome, Progress, Scenario};
+use crate::accounting::Counts;
 use crate::net::{ConnectionId, Event, Handler, Net};
 use crate::plan::Plan;
 use crate::rooms::{Rooms, Step};
@@ -115,6 +116,7 @@ impl Scenario for Idle {
         Outcome {
             latencies,
             senders: Vec::new(),
+            strays: Counts::default(),
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: 0,

@@ -3,11 +3,26 @@
 use crate::accounting::Counts;
 use crate::latency::Latency;
 use crate::net::{Handler, Net};
+use crate::plan::Plan;
 use crate::refusal::Refusals;
 use crate::rooms::ConnectionCounts;
+use std::sync::Arc;
 
 /// Longest time between two looks at the clock while a load waits for something.
 pub(super) const LOOK_NS: u64 = 10_000_000;
+
+/// What a thread does of a run.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its share of the plan.
+    pub plan: Arc<Plan>,
+    /// Number of the thread.
+    pub thread: usize,
+    /// Tag of the run, the same on all threads.
+    pub run: u32,
+    /// Number of its first standing room among those of all threads.
+    pub first_room: usize,
+}
 
 /// A load on one thread.
 pub trait Scenario: Handler {
@@ -37,7 +52,7 @@ pub struct Progress {
     pub inside: u64,
     /// Messages relayed.
     pub sent: u64,
-    /// Deliveries that arrived.
+    /// Deliveries that arrived, intact or not.
     pub delivered: u64,
     /// Deliveries that should have arrived.
     pub expected: u64,
@@ -54,6 +69,8 @@ pub struct Outcome {
     pub latencies: Vec<Latency>,
     /// Messages, per sender.
     pub senders: Vec<Counts>,
+    /// Deliveries that none of these senders made.
+    pub strays: Counts,
     /// What became of connections.
     pub connections: ConnectionCounts,
     /// What the server refused.

@@ -3,6 +3,7 @@
 use super::gate::Gate;
 use super::load::{LOOK_NS, Outcome, Progress, Scenario};
 use super::sessions::{Phase, Sessions};
+use crate::accounting::Counts;
 use crate::control::{LobbyStateChanged, bare, fields, message_type};
 use crate::latency::Latency;
 use crate::net::{ConnectionId, Event, Handler, Net};
@@ -222,6 +223,7 @@ impl Scenario for Lobby {
         Outcome {
             latencies,
             senders: Vec::new(),
+            strays: Counts::default(),
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: self.completed,

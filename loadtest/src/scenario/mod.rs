@@ -10,17 +10,16 @@ mod relay;
 mod sessions;
 
 pub use gate::Gate;
-pub use load::{Outcome, Progress, Scenario};
+pub use load::{Outcome, Part, Progress, Scenario};
 
-use crate::plan::{Load, Plan};
+use crate::plan::Load;
 use std::sync::Arc;
 
-/// The loads of thread `thread`, whose part of the plan is `share`.
+/// The loads of one thread.
 #[must_use]
-pub fn scenarios(share: &Arc<Plan>, thread: usize, run: u16, gate: &Arc<Gate>) -> Vec<Box<dyn Scenario>> {
-    let relay = |spectators| -> Box<dyn Scenario> {
-        Box::new(relay::Relay::new(share, thread, run, spectators, Arc::clone(gate)))
-    };
+pub fn scenarios(part: &Part, gate: &Arc<Gate>) -> Vec<Box<dyn Scenario>> {
+    let (share, thread) = (&part.plan, part.thread);
+    let relay = |spectators| -> Box<dyn Scenario> { Box::new(relay::Relay::new(part, spectators, Arc::clone(gate))) };
     let lobby = || -> Box<dyn Scenario> { Box::new(lobby::Lobby::new(share, thread, Arc::clone(gate))) };
     let idle = || -> Box<dyn Scenario> { Box::new(idle::Idle::new(share, thread, Arc::clone(gate))) };
     match share.load {

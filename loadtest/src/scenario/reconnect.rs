@@ -2,6 +2,7 @@
 
 use super::gate::Gate;
 use super::load::{LOOK_NS, Outcome, Progress, Scenario};
+use crate::accounting::Counts;
 use crate::latency::Latency;
 use crate::net::{ConnectionId, Event, Handler, Net};
 use crate::plan::Plan;
@@ -239,6 +240,7 @@ impl Scenario for Reconnect {
         Outcome {
             latencies: vec![self.back, self.rooms.connect, self.rooms.join],
             senders: Vec::new(),
+            strays: Counts::default(),
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: self.completed,

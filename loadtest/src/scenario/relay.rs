@@ -3,14 +3,16 @@
 //! A message's latency runs from the moment it was due, so a stalled server or generator shows in full.
 
 use super::gate::Gate;
-use super::load::{LOOK_NS, Outcome, Progress, Scenario};
-use crate::accounting::Accounting;
+use super::load::{LOOK_NS, Outcome, Part, Progress, Scenario};
+use crate::control::message_type;
+use crate::game_data::{self, Format};
 use crate::latency::Latency;
+use crate::ledger::{Ledger, Receipt};
 use crate::net::{ConnectionId, Event, Handler, Net};
-use crate::plan::{Format, Plan};
+use crate::plan::Plan;
 use crate::rooms::{Rooms, Step};
-use crate::stamp::{STAMP_BYTES, Stamp, StampFinder};
 use crate::time::{nanoseconds, whole_ns};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Messages handed to the network before it is looked at again.
@@ -33,10 +35,8 @@ enum Phase {
 pub(super) struct Relay {
     plan: Arc<Plan>,
     gate: Arc<Gate>,
-    run: u16,
     rooms: Rooms,
-    accounting: Accounting,
-    finder: StampFinder,
+    ledger: Ledger,
     phase: Phase,
     began_ns: u64,
     start_ns: u64,
@@ -48,7 +48,8 @@ pub(super) struct Relay {
     next_turn: u64,
     next_in_order: usize,
     message: Vec<u8>,
-    stamp_at: usize,
+    /// Where in the message the body goes.
+    body: Range<usize>,
     delivery: Latency,
     to_spectators: Latency,
     lag: Latency,
@@ -57,10 +58,11 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(plan: &Arc<Plan>, thread: usize, run: u16, spectators: usize, gate: Arc<Gate>) -> Self {
+    pub(super) fn new(part: &Part, spectators: usize, gate: Arc<Gate>) -> Self {
+        let plan = &part.plan;
         let players = usize::from(plan.players);
         let duration_ns = nanoseconds(plan.warm_up + plan.duration + plan.drain);
-        let (message, stamp_at) = template(plan.format, plan.payload);
+        let (message, body) = game_data::template(plan.format, plan.payload);
         let senders = plan.rooms * players;
         let order = (0..senders)
             .map(|turn| seat_of(turn, plan.rooms, players, spectators))
@@ -68,11 +70,8 @@ impl Relay {
         Self {
             plan: Arc::clone(plan),
             gate,
-            // Threads count apart: a message of another thread's room is never theirs.
-            run: run.wrapping_add(u16::try_from(thread).unwrap_or(0)),
-            rooms: Rooms::new(plan, format!("r{thread}p"), players, spectators, true),
-            accounting: Accounting::new(plan.rooms, players, spectators),
-            finder: StampFinder::default(),
+            rooms: Rooms::new(plan, format!("r{}p", part.thread), players, spectators, true),
+            ledger: Ledger::new(part.run, part.first_room, [plan.rooms, players, spectators], body.len()),
             phase: Phase::Filling,
             began_ns: 0,
             start_ns: u64::MAX,
@@ -82,7 +81,7 @@ impl Relay {
             next_turn: 0,
             next_in_order: 0,
             message,
-            stamp_at,
+            body,
             delivery: Latency::new("delivery", duration_ns),
             to_spectators: Latency::new("delivery to spectators", duration_ns),
             lag: Latency::new("send lag", duration_ns),
@@ -121,17 +120,8 @@ impl Relay {
     }
 
     fn send(&mut self, net: &mut Net, id: ConnectionId, seat: usize, due_ns: u64) {
-        let number = self.accounting.send(seat);
+        self.ledger.send(seat, due_ns, &mut self.message[self.body.clone()]);
         self.sent += 1;
-        // The plan's bounds keep seats within 32 bits.
-        let sender = u32::try_from(seat).unwrap_or(u32::MAX);
-        let stamp = Stamp {
-            run: self.run,
-            sender,
-            number,
-            due_ns,
-        };
-        stamp.write(&mut self.message[self.stamp_at..self.stamp_at + STAMP_BYTES]);
         match self.plan.format {
             Format::Json => net.send_text(id, &self.message),
             Format::MessagePack => net.send_binary(id, &self.message),
@@ -142,24 +132,25 @@ impl Relay {
         }
     }
 
-    /// True if the message was a stamped one.
+    /// True if the message was one that players relay.
     fn on_message(&mut self, net: &Net, seat: usize, message: &[u8]) -> bool {
-        let Some(stamp) = self.finder.find(message) else {
-            return false;
-        };
-        if stamp.run != self.run {
-            return true;
-        }
-        let new = self.accounting.receive(seat, stamp.sender as usize, stamp.number);
-        if new && stamp.due_ns >= self.measured_from_ns {
-            let now_ns = net.now_ns();
-            let latency_ns = now_ns.saturating_sub(stamp.due_ns);
-            let at_ns = now_ns.saturating_sub(self.start_ns);
-            if seat % self.rooms.seats_per_room() < usize::from(self.plan.players) {
-                self.delivery.record(at_ns, latency_ns);
-            } else {
-                self.to_spectators.record(at_ns, latency_ns);
+        let (rooms, format) = (&self.rooms, self.plan.format);
+        let receipt = self.ledger.receive(seat, message, |sender, body| {
+            game_data::check(format, message, body.place.clone(), rooms.player(sender))
+        });
+        match receipt {
+            Receipt::Unstamped => return false,
+            Receipt::Delivered { due_ns } if due_ns >= self.measured_from_ns => {
+                let now_ns = net.now_ns();
+                let latency_ns = now_ns.saturating_sub(due_ns);
+                let at_ns = now_ns.saturating_sub(self.start_ns);
+                if seat % self.rooms.seats_per_room() < usize::from(self.plan.players) {
+                    self.delivery.record(at_ns, latency_ns);
+                } else {
+                    self.to_spectators.record(at_ns, latency_ns);
+                }
             }
+            Receipt::Delivered { .. } | Receipt::Wrong => {}
         }
         true
     }
@@ -167,7 +158,7 @@ impl Relay {
     fn close_all(&mut self, net: &mut Net) {
         self.phase = Phase::Closing;
         for seat in 0..self.rooms.seats() {
-            self.accounting.leave(seat);
+            self.ledger.leave(seat);
             if self.rooms.inside(seat).is_some() {
                 self.open_at_end += 1;
                 self.rooms.close(net, seat);
@@ -181,14 +172,18 @@ impl Relay {
 
 impl Handler for Relay {
     fn on_event(&mut self, net: &mut Net, _id: ConnectionId, seat: usize, event: Event<'_>) {
-        if let Event::Text(message) | Event::Binary(message) = &event
-            && self.on_message(net, seat, message)
-        {
-            return;
+        if let Event::Text(message) | Event::Binary(message) = &event {
+            if self.on_message(net, seat, message) {
+                return;
+            }
+            // Without its stamp, game data is damaged, and so is what is no message at all.
+            if matches!(event, Event::Binary(_)) || matches!(message_type(message), "GameData" | "") {
+                return self.ledger.unreadable();
+            }
         }
         match self.rooms.on_event(net, seat, &event) {
-            Step::Entered | Step::EnteredLast => self.accounting.enter(seat),
-            Step::Lost => self.accounting.leave(seat),
+            Step::Entered | Step::EnteredLast => self.ledger.enter(seat),
+            Step::Lost => self.ledger.leave(seat),
             Step::Closed if self.phase == Phase::Closing => {
                 self.open_at_end -= 1;
                 if self.open_at_end == 0 {
@@ -237,7 +232,7 @@ impl Scenario for Relay {
             }
             Phase::Sending => self.send_due(net),
             Phase::Draining { give_up_ns } => {
-                if self.accounting.outstanding() == 0 || net.now_ns() >= give_up_ns {
+                if self.ledger.outstanding() == 0 || net.now_ns() >= give_up_ns {
                     self.close_all(net);
                 }
             }
@@ -259,8 +254,8 @@ impl Scenario for Relay {
         let counts = self.rooms.counts;
         progress.inside += counts.joined.saturating_sub(counts.lost);
         progress.sent += self.sent;
-        progress.delivered += self.accounting.delivered();
-        progress.expected += self.accounting.expected();
+        progress.delivered += self.ledger.arrived();
+        progress.expected += self.ledger.expected();
         progress.failed += counts.failed + counts.lost;
     }
 
@@ -270,9 +265,11 @@ impl Scenario for Relay {
             latencies.push(self.to_spectators);
         }
         latencies.extend([self.rooms.connect, self.rooms.join]);
+        let (senders, strays) = self.ledger.close();
         Outcome {
             latencies,
-            senders: self.accounting.close(),
+            senders,
+            strays,
             connections: self.rooms.counts,
             refusals: self.rooms.refusals,
             completed: 0,
@@ -297,45 +294,9 @@ fn seat_of(turn: usize, rooms: usize, players: usize, spectators: usize) -> u32 
     u32::try_from(room * (players + spectators) + player).unwrap_or(u32::MAX)
 }
 
-/// A message with room for a stamp, and where the stamp goes. `payload` counts the bytes of the relayed value alone.
-fn template(format: Format, payload: usize) -> (Vec<u8>, usize) {
-    match format {
-        Format::Json => {
-            let head = br#"{"type":"GameData","data":{"data":{"p":""#;
-            let mut message = head.to_vec();
-            message.resize(head.len() + payload - br#"{"p":""}"#.len(), b'x');
-            message.extend_from_slice(br#""}}}"#);
-            (message, head.len())
-        }
-        Format::MessagePack => {
-            // A map of one key to a str 16.
-            let text_bytes = u16::try_from(payload - 6).unwrap_or(u16::MAX);
-            let mut message = vec![0x81, 0xa1, b'p', 0xda];
-            message.extend_from_slice(&text_bytes.to_be_bytes());
-            let stamp_at = message.len();
-            message.resize(payload, b'x');
-            (message, stamp_at)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_relayed_value_has_exactly_the_size_asked_for() {
-        for payload in [48, 100, 1000] {
-            let (message, at) = template(Format::Json, payload);
-            let text = std::str::from_utf8(&message).unwrap();
-            let value: serde_json::Value = serde_json::from_str(text).unwrap();
-            assert_eq!(value["data"]["data"].to_string().len(), payload);
-            assert_eq!(message[at..at + STAMP_BYTES], [b'x'; STAMP_BYTES]);
-            let (message, at) = template(Format::MessagePack, payload);
-            assert_eq!(message.len(), payload);
-            assert_eq!(message[at..at + STAMP_BYTES], [b'x'; STAMP_BYTES]);
-        }
-    }
 
     #[test]
     fn places_within_a_step_are_spread_evenly() {

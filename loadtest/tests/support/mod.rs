@@ -21,6 +21,12 @@ pub(crate) enum Habit {
     NoRooms,
     /// It closes whoever has sent ten messages.
     Impatient,
+    /// It sends game data to the members of all rooms.
+    Broadcast,
+    /// It relays in the name of whoever receives.
+    Impostor,
+    /// It gives everybody the same id.
+    OneId,
 }
 
 type Members = Arc<Mutex<HashMap<String, Vec<(u64, Arc<TcpStream>)>>>>;
@@ -60,12 +66,13 @@ fn serve(stream: TcpStream, id: u64, rooms: &Members, habit: Habit) {
                 let code = data["room_code"]
                     .as_str()
                     .map_or_else(|| format!("R{id:05}"), str::to_owned);
+                let name = if habit == Habit::OneId { 1 } else { id };
                 let mut rooms = rooms.lock().unwrap();
                 rooms.entry(code.clone()).or_default().push((id, Arc::clone(&writer)));
                 send(
                     &writer,
                     &format!(
-                        r#"{{"type":"RoomJoined","data":{{"room_id":"r","room_code":"{code}","player_id":"{id}"}}}}"#
+                        r#"{{"type":"RoomJoined","data":{{"room_id":"r","room_code":"{code}","player_id":"{name}"}}}}"#
                     ),
                 );
                 own_room = Some(code);
@@ -76,15 +83,21 @@ fn serve(stream: TcpStream, id: u64, rooms: &Members, habit: Habit) {
                     (&*writer).write_all(&[0x88, 2, 0x03, 0xf5]).unwrap();
                     break;
                 }
-                let text = format!(
-                    r#"{{"type":"GameData","data":{{"from_player":"{id}","data":{}}}}}"#,
-                    data["data"]
-                );
+                let text = |sender: u64| {
+                    let data = &data["data"];
+                    format!(r#"{{"type":"GameData","data":{{"from_player":"{sender}","data":{data}}}}}"#)
+                };
                 let rooms = rooms.lock().unwrap();
-                let members = own_room.as_ref().and_then(|code| rooms.get(code)).unwrap();
+                let own = own_room.as_ref().and_then(|code| rooms.get(code)).unwrap();
+                let everybody = rooms.values().flatten();
+                let members: Vec<_> = if habit == Habit::Broadcast {
+                    everybody.collect()
+                } else {
+                    own.iter().collect()
+                };
                 for (member, writer) in members {
                     if *member != id || habit == Habit::Echo {
-                        send(writer, &text);
+                        send(writer, &text(if habit == Habit::Impostor { *member } else { id }));
                     }
                 }
             }
@@ -103,6 +116,11 @@ fn serve(stream: TcpStream, id: u64, rooms: &Members, habit: Habit) {
 }
 
 fn send(mut stream: &TcpStream, text: &str) {
+    // A receiver that has gone is noticed by its own thread.
+    let _ = stream.write_all(&text_frame(text.as_bytes()));
+}
+
+fn text_frame(text: &[u8]) -> Vec<u8> {
     let length = u16::try_from(text.len()).unwrap();
     let mut frame = vec![0x81];
     if length < 126 {
@@ -111,9 +129,8 @@ fn send(mut stream: &TcpStream, text: &str) {
         frame.push(126);
         frame.extend_from_slice(&length.to_be_bytes());
     }
-    frame.extend_from_slice(text.as_bytes());
-    // A receiver that has gone is noticed by its own thread.
-    let _ = stream.write_all(&frame);
+    frame.extend_from_slice(text);
+    frame
 }
 
 /// What the proxy does to the relayed messages of each connection, which it numbers from 0.
@@ -133,6 +150,50 @@ pub(crate) enum Fault {
     Stall(u64, Duration),
     /// Cuts the connection at this one.
     Cut(u64),
+    /// Tells every fifth in another way than it was.
+    Lie(Lie),
+}
+
+/// How the proxy rewrites a message. What comes of it is always well-formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// The end of the value is missing.
+    Truncate,
+    /// The value goes on.
+    Extend,
+    /// A letter of the value is another one.
+    Corrupt,
+    /// A letter of the stamp is another one.
+    CorruptStamp,
+    /// There is no stamp.
+    Unstamp,
+    /// The value has one more member.
+    AddMember,
+    /// Somebody else is named as the sender.
+    Forge,
+    /// Nobody is named as the sender.
+    Anonymize,
+}
+
+impl Lie {
+    fn tell(self, text: &str) -> String {
+        let (value, end) = text.split_at(text.len() - r#""}}}"#.len());
+        let replace = |at: usize| {
+            let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+            format!("{}{other}{}", &text[..at], &text[at + 1..])
+        };
+        let stamp = text.find("SFLT").unwrap();
+        match self {
+            Self::Truncate => format!("{}{end}", &value[..value.len() - 5]),
+            Self::Extend => format!("{value}more{end}"),
+            Self::Corrupt => replace(value.len() - 5),
+            Self::CorruptStamp => replace(stamp + 10),
+            Self::Unstamp => replace(stamp),
+            Self::AddMember => format!(r#"{value}","q":"{end}"#),
+            Self::Forge => text.replacen(r#""from_player":""#, r#""from_player":"9"#, 1),
+            Self::Anonymize => text.replacen(r#""from_player":"#, r#""to_player":"#, 1),
+        }
+    }
 }
 
 /// How many messages the proxy harmed, all connections together.
@@ -195,7 +256,7 @@ fn harmful_copy(mut from: TcpStream, mut to: &TcpStream, fault: Fault, harm: &Ha
             }
             let fifth = number % 5 == 1;
             let harmed = match fault {
-                Fault::Drop | Fault::Duplicate | Fault::Swap => fifth,
+                Fault::Drop | Fault::Duplicate | Fault::Swap | Fault::Lie(_) => fifth,
                 Fault::DropFrom(first) => number >= first,
                 Fault::Stall(at, _) | Fault::Cut(at) => number == at,
                 Fault::None => false,
@@ -217,6 +278,11 @@ fn harmful_copy(mut from: TcpStream, mut to: &TcpStream, fault: Fault, harm: &Ha
                     to.write_all(&frame)?;
                 }
                 Fault::Cut(_) => return Ok(()),
+                Fault::Lie(lie) => {
+                    let payload = first_frame(&frame).unwrap().unwrap().payload.to_vec();
+                    let told = lie.tell(std::str::from_utf8(&payload).unwrap());
+                    to.write_all(&text_frame(told.as_bytes()))?;
+                }
                 _ => {}
             }
         }

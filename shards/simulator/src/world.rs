@@ -88,6 +88,8 @@ pub struct World {
     options: Options,
     /// What happened so far, as a number.
     trace: u64,
+    /// Rounds so far.
+    rounds: u64,
     /// A shard ended while a connection was on its way to it; what that held is gone with it.
     lost: bool,
 }
@@ -192,6 +194,7 @@ impl World {
             stalls: vec![Duration::ZERO; usize::from(shards)],
             options: design.options,
             trace: 0xcbf2_9ce4_8422_2325,
+            rounds: 0,
             lost: false,
         }
     }
@@ -216,6 +219,12 @@ impl World {
     #[must_use]
     pub fn trace(&self) -> u64 {
         self.trace
+    }
+
+    /// How often everybody had a step.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.rounds
     }
 
     /// A shard has no turn for so long.

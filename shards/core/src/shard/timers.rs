@@ -21,6 +21,12 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
     }
 
+    /// Whether the deadline of a connection, if it has one, is met when it comes.
+    #[must_use]
+    pub fn meets_deadline(&self, slot: Slot) -> bool {
+        self.deadline(slot).is_none_or(|at| self.wheel.is_armed(slot.index, at))
+    }
+
     fn deadline(&self, slot: Slot) -> Option<Duration> {
         let connection = self.slots.get(slot)?;
         match &connection.phase {

@@ -99,6 +99,12 @@ impl Wheel {
         }
     }
 
+    /// Whether `key` fires no later than at the first tick that `at` allows.
+    pub(super) fn is_armed(&self, key: u32, at: Duration) -> bool {
+        let node = self.nodes.get(key as usize);
+        node.is_some_and(|node| node.place.is_some() && node.at <= due(at).max(self.now + 1))
+    }
+
     /// When [`Self::advance`] has something to do at the earliest.
     pub(super) fn next(&self) -> Option<Duration> {
         let (tick, ..) = self.next_list()?;

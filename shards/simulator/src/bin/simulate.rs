@@ -4,16 +4,20 @@
 
 use signal_fish_simulator::Sequence;
 use signal_fish_simulator::ledger::Rule;
-use signal_fish_simulator::schedule::{Schedule, play, shrink};
+use signal_fish_simulator::schedule::{Played, Schedule, play, shrink};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often it tells how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_secs(15);
+/// What one seed may take on a busy machine. Most take a hundredth of a second.
+const SEED_TIME_MAX: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "usage: simulate [MINUTESm | SEEDS] [--from SEED]
   nothing    random seeds until one fails
@@ -45,6 +49,39 @@ fn main() -> ExitCode {
     run(&wanted)
 }
 
+/// What is played, and since when.
+#[derive(Debug, Clone, Default)]
+struct Playing(Arc<Mutex<Option<(Schedule, Instant)>>>);
+
+impl Playing {
+    fn set(&self, playing: Option<(Schedule, Instant)>) {
+        if let Ok(mut place) = self.0.lock() {
+            *place = playing;
+        }
+    }
+
+    /// Ends the process when one seed takes too long, wherever that is, and tells which. A schedule that only has too many
+    /// turns is found by the world itself.
+    fn watch(&self) {
+        let playing = self.clone();
+        thread::spawn(move || {
+            loop {
+                thread::sleep(SEED_TIME_MAX / 60);
+                let place = playing.0.lock().ok().and_then(|place| place.clone());
+                if let Some((schedule, since)) = place.filter(|(_, since)| since.elapsed() > SEED_TIME_MAX) {
+                    say(&format!(
+                        "seed {} plays for {:?} and does not end. This plays it again:\n  {}",
+                        schedule.seed,
+                        since.elapsed(),
+                        schedule.command()
+                    ));
+                    std::process::exit(1);
+                }
+            }
+        });
+    }
+}
+
 fn wanted(arguments: impl Iterator<Item = String>) -> Option<Wanted> {
     let mut wanted = Wanted {
         time: None,
@@ -68,58 +105,81 @@ fn run(wanted: &Wanted) -> ExitCode {
     let start = Instant::now();
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut random = Sequence::new(u64::from(since_epoch.subsec_nanos()) ^ since_epoch.as_secs() << 30);
-    let (mut seeds, mut time, mut compared, mut told) = (0_u64, Duration::ZERO, 0, start);
-    let mut explained = BTreeMap::new();
-    let tell = |seeds: u64, time: Duration, compared: u64, explained: &BTreeMap<Rule, u64>| {
-        let hours = start.elapsed().as_secs_f64() / 3600.0;
-        let simulated = time.as_secs_f64() / 3600.0;
-        say(&format!(
-            "{seeds} seeds ({:.0} per hour), {simulated:.1} simulated hours ({:.0} per hour), {compared} messages compared",
-            seeds as f64 / hours,
-            simulated / hours,
-        ));
-        say(&format!("  and did not have to come: {explained:?}"));
-    };
-    while wanted.time.is_none_or(|time| start.elapsed() < time) && wanted.seeds.is_none_or(|count| seeds < count) {
+    let (mut tally, mut told) = (Tally::default(), start);
+    let playing = Playing::default();
+    playing.watch();
+    say("playing");
+    while wanted.time.is_none_or(|time| start.elapsed() < time) && wanted.seeds.is_none_or(|count| tally.seeds < count)
+    {
         let seed = match wanted.from {
-            Some(from) => from.wrapping_add(seeds),
+            Some(from) => from.wrapping_add(tally.seeds),
             None => random.seed(),
         };
-        match attempt(&Schedule::of(seed)) {
-            Ok(played) => {
-                time += played.time;
-                compared += played.compared;
-                for (rule, count) in played.explained {
-                    *explained.entry(rule).or_insert(0) += count;
-                }
-            }
-            Err((place, text)) => {
-                failed(seed, &place, &text);
-                return ExitCode::FAILURE;
-            }
+        if let Err((place, text)) = attempt(&Schedule::of(seed), &playing, |played| tally.add(seed, played)) {
+            failed(seed, &place, &text, &playing);
+            return ExitCode::FAILURE;
         }
-        seeds += 1;
         if told.elapsed() > TELL_EVERY {
             told = Instant::now();
-            tell(seeds, time, compared, &explained);
+            tally.tell(start.elapsed());
         }
     }
-    tell(seeds, time, compared, &explained);
+    tally.tell(start.elapsed());
     ExitCode::SUCCESS
 }
 
-fn attempt(schedule: &Schedule) -> Result<signal_fish_simulator::schedule::Played, (String, String)> {
-    // Nothing of a world that has failed is looked at again.
-    panic::catch_unwind(AssertUnwindSafe(|| play(schedule))).map_err(|_| PANIC.take())
+/// What all seeds together came to.
+#[derive(Debug, Default)]
+struct Tally {
+    seeds: u64,
+    time: Duration,
+    compared: u64,
+    explained: BTreeMap<Rule, u64>,
+    /// Most rounds of a seed, and which it was.
+    longest: (u64, u64),
 }
 
-fn failed(seed: u64, place: &str, text: &str) {
+impl Tally {
+    fn add(&mut self, seed: u64, played: Played) {
+        self.seeds += 1;
+        self.time += played.time;
+        self.compared += played.compared;
+        self.longest = self.longest.max((played.rounds, seed));
+        for (rule, count) in played.explained {
+            *self.explained.entry(rule).or_insert(0) += count;
+        }
+    }
+
+    fn tell(&self, elapsed: Duration) {
+        let hours = elapsed.as_secs_f64() / 3600.0;
+        let simulated = self.time.as_secs_f64() / 3600.0;
+        let Self { seeds, compared, .. } = self;
+        let (rounds, longest) = self.longest;
+        say(&format!(
+            "{seeds} seeds ({:.0} per hour), {simulated:.1} simulated hours ({:.0} per hour), {compared} messages \
+             compared, seed {longest} took most rounds: {rounds}",
+            *seeds as f64 / hours,
+            simulated / hours,
+        ));
+        say(&format!("  and did not have to come: {:?}", self.explained));
+    }
+}
+
+fn attempt(schedule: &Schedule, playing: &Playing, then: impl FnOnce(Played)) -> Result<(), (String, String)> {
+    playing.set(Some((schedule.clone(), Instant::now())));
+    // Nothing of a world that has failed is looked at again.
+    let played = panic::catch_unwind(AssertUnwindSafe(|| play(schedule)));
+    playing.set(None);
+    played.map(then).map_err(|_| PANIC.take())
+}
+
+fn failed(seed: u64, place: &str, text: &str, playing: &Playing) {
     say(&format!("seed {seed} fails at {place}:\n{text}\n\nshrinking …"));
     // What fails elsewhere is another fault.
     let smallest = shrink(&Schedule::of(seed), |part| {
-        attempt(part).is_err_and(|(elsewhere, _)| elsewhere == place)
+        attempt(part, playing, drop).is_err_and(|(elsewhere, _)| elsewhere == place)
     });
-    let (_, text) = attempt(&smallest).err().unwrap_or_default();
+    let (_, text) = attempt(&smallest, playing, drop).err().unwrap_or_default();
     say(&format!("\n{} steps are left:", smallest.steps.len()));
     for (step, kind) in smallest.kinds() {
         say(&format!("  {step:3} {kind:?}"));

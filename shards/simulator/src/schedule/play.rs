@@ -22,6 +22,8 @@ use std::time::Duration;
 pub struct Played {
     /// Virtual time.
     pub time: Duration,
+    /// How often everybody had a step.
+    pub rounds: u64,
     /// The same for the same schedule, whenever it is played.
     pub trace: u64,
     /// Messages that came as promised.
@@ -78,6 +80,7 @@ pub fn play(schedule: &Schedule) -> Played {
     let ledger = run.world.ledger().expect("a schedule keeps one");
     Played {
         time: run.world.now,
+        rounds: run.world.rounds(),
         trace: run.world.trace(),
         compared: ledger.compared(),
         explained: ledger.explained().clone(),

@@ -35,6 +35,11 @@ impl World {
         let largest = ledger.largest();
         let (mut sum, mut held, mut large) = (0, 0, 0);
         for (id, slot) in network.placed_at(shard) {
+            assert!(
+                runner.next == Next::Now || runner.shard.meets_deadline(slot),
+                "the deadline of client {id} is forgotten with seed {}",
+                self.seed
+            );
             let (of_all, unsent) = runner.shard.unsent(slot);
             held = of_all;
             sum += unsent;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Turns in a row that a shard may ask for at once without anything happening.
 const IDLE_TURNS_MAX: u32 = 16;
+/// Rounds of a world: far more than any test needs, so that one that would go on for ever says so.
+const ROUNDS_MAX: u64 = 3_000_000;
 
 impl World {
     /// Lets time pass; every deadline on the way is met.
@@ -133,7 +135,17 @@ impl World {
     }
 
     /// One step of everybody: a shard has at most one turn in it. Returns whether anything happened.
+    ///
+    /// # Panics
+    /// If there were so many that the world seems to go on for ever.
     pub fn round(&mut self) -> bool {
+        self.rounds += 1;
+        assert!(
+            self.rounds <= ROUNDS_MAX,
+            "seed {} goes on for ever: {ROUNDS_MAX} rounds until {:?}",
+            self.seed,
+            self.now
+        );
         self.network().now = self.now;
         self.mailroom().now = self.now;
         self.mailroom().holds_moves = self.hold_moves;
