@@ -75,6 +75,7 @@ fn sample(key: &Key) -> (Value, Value) {
         "relay.bind" => json!("::1"),
         "relay.allowed_origins" => json!(["https://a.example"]),
         "relay.subprotocol" => json!("game.v1"),
+        "relay.redis_url" => json!("redis://:a,pass@localhost:7000/1"),
         "matchbox.bind" => json!("::1"),
         "matchbox.allowed_origins" => json!(["https://a.example", "http://localhost:3000"]),
         "matchbox.topology" => return (json!("Client_Server"), json!("client_server")),

@@ -11,9 +11,11 @@
 //! | `link` | a connection without its socket: output, and operations that wait for replies |
 //! | `resp` | the protocol of Redis |
 //! | `scripts` | the keys, the Lua, and every command |
+//! | `delivery` | mail of other nodes, to the shards |
 //! | `figures` | what is counted and measured |
 
 mod breaker;
+mod delivery;
 mod figures;
 mod link;
 mod missing;
@@ -23,18 +25,14 @@ mod rooms;
 mod scripts;
 mod thread;
 
+pub(crate) use delivery::{Delivery, RELAYED_BYTES_MAX, RELAYED_MAX};
 pub use figures::{Figures, Operation};
 pub(crate) use node::Options;
-pub(crate) use thread::{Delivery, RedisThread, Surroundings};
+pub(crate) use thread::{RedisThread, Surroundings};
 
 use crate::config::{Config, RedisUrl};
 use rand::Rng;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Mail of other nodes that a shard has not taken; what comes then is held back, and lost after a while.
-pub(crate) const RELAYED_MAX: usize = 1024;
-/// Its bytes.
-pub(crate) const RELAYED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What the thread is told, if rooms are shared.
 pub(crate) fn options(config: &Config) -> Option<Options> {

@@ -126,6 +126,9 @@ pub(super) struct Node {
     /// Clients that were refused, and may be in Redis all the same. Nobody is told when they are removed.
     doubtful: HashSet<MemberId, RandomState>,
     missing: Missing,
+    /// The log has a line about the outage that lasts.
+    told_of_outage: bool,
+    /// A dead node is being buried.
     buries: bool,
     beat_at: Duration,
     ping_at: Duration,
@@ -154,6 +157,7 @@ impl Node {
             in_doubt: false,
             doubtful: HashSet::with_hasher(hashing),
             missing: Missing::default(),
+            told_of_outage: false,
             buries: false,
             beat_at: Duration::ZERO,
             ping_at: Duration::ZERO,
@@ -394,11 +398,14 @@ impl Node {
 
     fn count_failure(&mut self, link: Link, now: Duration, why: &str) {
         if self.breaker.failed(link, now) == Some(Change::Opened) {
-            tracing::warn!(
-                why,
-                retry_after_ms = self.options.open_for.as_millis(),
-                "Redis does not answer: nobody enters the relay, and messages stay on this node"
-            );
+            // Once for an outage, however often it is tried meanwhile.
+            if !std::mem::replace(&mut self.told_of_outage, true) {
+                tracing::warn!(
+                    why,
+                    retry_after_ms = self.options.open_for.as_millis(),
+                    "Redis does not answer: nobody enters the relay, and messages stay on this node"
+                );
+            }
             for link in Link::ALL {
                 self.lost(link, now);
             }
@@ -410,6 +417,7 @@ impl Node {
 
     fn count_success(&mut self, link: Link, now: Duration) {
         if self.breaker.succeeded(link) == Some(Change::Closed) {
+            self.told_of_outage = false;
             tracing::info!("Redis answers: rooms of the relay are shared");
             self.missing.redis_answers(now, self.options.open_for);
             self.show_breaker();

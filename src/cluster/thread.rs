@@ -1,19 +1,16 @@
 //! The thread `redis`: it gives the node sockets and time, and passes on what comes of it. It sleeps in `poll`.
 
+use super::delivery::Delivery;
 use super::figures::Figures;
 use super::link::Link;
 use super::node::{Node, Options};
-use super::{RELAYED_BYTES_MAX, RELAYED_MAX};
 use crate::control::Message;
 use ahash::RandomState;
 use crossbeam_channel::{Receiver, bounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_fish_core::ShardIndex;
 use signal_fish_core::entry::Routing;
-use signal_fish_core::protocol::relay::Relayed;
-use signal_fish_runtime::{ClusterInbox, Mail, Mailbox, ToCluster, ToControl};
+use signal_fish_runtime::{ClusterInbox, ToCluster, ToControl};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -432,97 +429,6 @@ impl Host {
                 Resolved::NotYet
             }
             Err(_) => Resolved::Failed,
-        }
-    }
-}
-
-/// The mailboxes of all shards. What waits in them for this thread's sake is bounded, so that there is always room for
-/// verdicts.
-pub(crate) struct Delivery {
-    mailboxes: Arc<[Mailbox]>,
-    shards: Vec<Delivered>,
-}
-
-/// What one shard has got.
-#[derive(Default)]
-struct Delivered {
-    /// Messages that it may not have taken, oldest first: one that nobody else holds was taken.
-    held: VecDeque<Arc<str>>,
-    bytes: usize,
-    rung: bool,
-    /// What it was told of the breaker.
-    breaker_open: Option<bool>,
-}
-
-impl Delivery {
-    pub(crate) fn new(mailboxes: Arc<[Mailbox]>) -> Self {
-        Self {
-            shards: mailboxes.iter().map(|_| Delivered::default()).collect(),
-            mailboxes,
-        }
-    }
-
-    /// Mails a message to a shard. Returns whether that was possible.
-    fn relay(&mut self, shard: ShardIndex, message: Relayed) -> bool {
-        let index = usize::from(shard.0);
-        let (Some(mailbox), Some(delivered)) = (self.mailboxes.get(index), self.shards.get_mut(index)) else {
-            return false;
-        };
-        delivered.forget_taken();
-        let length = message.text.len();
-        if delivered.held.len() >= RELAYED_MAX || delivered.bytes.saturating_add(length) > RELAYED_BYTES_MAX {
-            return false;
-        }
-        let text = Arc::clone(&message.text);
-        if mailbox.try_push(Mail::Relayed(message)).is_err() {
-            return false;
-        }
-        delivered.held.push_back(text);
-        delivered.bytes += length;
-        delivered.rung = true;
-        true
-    }
-
-    /// Whether a shard has half of what it may have.
-    fn is_crowded(&mut self) -> bool {
-        self.shards.iter_mut().any(|delivered| {
-            delivered.forget_taken();
-            delivered.held.len() >= RELAYED_MAX / 2 || delivered.bytes >= RELAYED_BYTES_MAX / 2
-        })
-    }
-
-    /// Tells every shard whether the breaker is open, if it does not know.
-    fn tell(&mut self, breaker_open: bool) {
-        for (delivered, mailbox) in self.shards.iter_mut().zip(self.mailboxes.iter()) {
-            if delivered.breaker_open != Some(breaker_open) && mailbox.try_push(Mail::Breaker(breaker_open)).is_ok() {
-                delivered.breaker_open = Some(breaker_open);
-                delivered.rung = true;
-            }
-        }
-    }
-
-    /// Whether a shard does not know yet.
-    fn has_untold(&self) -> bool {
-        let first = self.shards.first().map(|delivered| delivered.breaker_open);
-        self.shards
-            .iter()
-            .any(|delivered| Some(delivered.breaker_open) != first || delivered.breaker_open.is_none())
-    }
-
-    /// Wakes the shards that got something.
-    fn ring(&mut self) {
-        for (delivered, mailbox) in self.shards.iter_mut().zip(self.mailboxes.iter()) {
-            if std::mem::take(&mut delivered.rung) {
-                mailbox.ring();
-            }
-        }
-    }
-}
-
-impl Delivered {
-    fn forget_taken(&mut self) {
-        while let Some(text) = self.held.pop_front_if(|text| Arc::strong_count(text) == 1) {
-            self.bytes -= text.len();
         }
     }
 }

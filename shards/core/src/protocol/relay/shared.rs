@@ -98,10 +98,3 @@ impl Seat {
         }
     }
 }
-
-/// A client is gone: its seat is given back.
-pub(super) fn give_up(seat: Option<Box<Seat>>, fx: &mut Effects) {
-    if let Some(seat) = seat {
-        fx.notify(Notice::SeatEnded(*seat));
-    }
-}

@@ -6,10 +6,9 @@ use super::counters::{Counters, Gauges};
 use super::entrance::{self, Refusal, Wish};
 use super::pools::Pools;
 use super::settings::Settings;
-use super::shared::give_up;
 use super::wire;
 use crate::Now;
-use crate::admission::{self, Ask, Bucket, Seat, Verdict};
+use crate::admission::{self, Ask, Bucket, Notice, Seat, Verdict};
 use crate::effects::{Cx, Effects};
 use crate::entry::{Routing, draw_hashing, grant};
 use crate::http;
@@ -357,6 +356,13 @@ impl Relay {
         self.clients = 0;
         self.rooms.clear();
         self.pools.drain(fx);
+    }
+}
+
+/// A client is gone: its seat is given back.
+fn give_up(seat: Option<Box<Seat>>, fx: &mut Effects) {
+    if let Some(seat) = seat {
+        fx.notify(Notice::SeatEnded(*seat));
     }
 }
 
