@@ -1,4 +1,4 @@
-//! Several nodes share the rooms of the relay through Redis (protocol 16.8): the real binary, and a Redis that does what
+//! Several nodes share the rooms of the relay through Redis (protocol 16.7): the real binary, and a Redis that does what
 //! the test says. `scripts/cluster.sh` does the same with the real one.
 
 mod harness;

@@ -1,4 +1,4 @@
-//! The circuit breaker: whether Redis is asked at all (protocol 16.8). A pure state machine; the time is an argument.
+//! The circuit breaker: whether Redis is asked at all (protocol 16.7). A pure state machine; the time is an argument.
 //!
 //! ```text
 //!           failures in a row on one connection            time is over

@@ -1,4 +1,4 @@
-//! Several nodes share the rooms of the relay through Redis (protocol 16.8). One thread, `redis`, talks to it; nothing of
+//! Several nodes share the rooms of the relay through Redis (protocol 16.7). One thread, `redis`, talks to it; nothing of
 //! this exists on a single node.
 //!
 //! | file | what it is about |

@@ -5,8 +5,9 @@ mod totals;
 
 pub use totals::Totals;
 
+use crate::tokens::Verifier;
 use crossbeam_channel::Sender;
-use signal_fish_core::admission::{self, Admission, AppLimits, Ask, Notice, Verdict};
+use signal_fish_core::admission::{self, Admission, AppLimits, Ask, Notice, Refusal, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, ClusterSender, Fault, Mail, Mailbox, ToCluster};
@@ -44,6 +45,8 @@ pub(crate) enum Message {
         /// Answer.
         verdict: Verdict,
     },
+    /// By the verifier: whether the token of a connection is good.
+    Verified(ShardIndex, Slot, Result<(), Refusal>),
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -61,6 +64,8 @@ pub(crate) struct ControlPlane {
     messages: AtControl<Message>,
     /// To the thread that talks to Redis, if other nodes share rooms.
     cluster: Option<ClusterSender>,
+    /// Answers about tokens, where the relay wants them.
+    verifier: Option<Verifier>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
     /// Shards whose mailboxes hold answers that nobody rang for.
@@ -76,6 +81,7 @@ impl ControlPlane {
         mailboxes: Arc<[Mailbox]>,
         messages: AtControl<Message>,
         cluster: Option<ClusterSender>,
+        verifier: Option<Verifier>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
@@ -90,6 +96,7 @@ impl ControlPlane {
             mailboxes,
             messages,
             cluster,
+            verifier,
             start,
             totals,
         }
@@ -120,15 +127,19 @@ impl ControlPlane {
                 }
                 Some(Message::LiftBan(address, to)) => _ = to.try_send(self.admission.lift_ban(address)),
                 Some(Message::Bans(to)) => _ = to.try_send(self.admission.bans(self.start.elapsed())),
-                Some(Message::Decided { shard, slot, verdict }) => {
-                    self.answer(shard, slot, verdict);
-                    self.ring_sometimes();
+                Some(Message::Decided { shard, slot, verdict }) => self.tell(shard, slot, verdict),
+                Some(Message::Verified(shard, slot, answer)) => {
+                    let verdict = self.verified(answer);
+                    self.tell(shard, slot, verdict);
                 }
                 Some(Message::Stop) => break,
                 None => {}
             }
         }
         self.publish();
+        if let Some(verifier) = self.verifier {
+            verifier.stop();
+        }
     }
 
     fn handle(&mut self, request: Request) {
@@ -141,19 +152,7 @@ impl ControlPlane {
             } => {
                 self.fault.strike();
                 self.admission.hear(shard, connections);
-                match (ask, &self.cluster) {
-                    (Ask::Sit { room, client }, Some(cluster)) => cluster.send(ToCluster::Sit {
-                        shard,
-                        slot,
-                        room,
-                        client,
-                    }),
-                    (ask, _) => {
-                        let verdict = self.admission.decide(self.start.elapsed(), ask);
-                        self.answer(shard, slot, verdict);
-                        self.ring_sometimes();
-                    }
-                }
+                self.answer(shard, slot, ask);
             }
             Request::Notice(notice) => self.give_back(notice),
             Request::Report(report) => {
@@ -170,7 +169,42 @@ impl ControlPlane {
         }
     }
 
-    fn answer(&mut self, shard: ShardIndex, slot: Slot, verdict: Verdict) {
+    fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
+        let verdict = match (&self.verifier, ask) {
+            (Some(verifier), Ask::Verify { token, room }) => match verifier.ask((shard, slot), token, room) {
+                // The answer comes later.
+                Ok(()) => return,
+                Err(refusal) => self.verified(Err(refusal)),
+            },
+            (_, Ask::Sit { room, client }) if self.cluster.is_some() => {
+                return self.sit(ToCluster::Sit {
+                    shard,
+                    slot,
+                    room,
+                    client,
+                });
+            }
+            (_, ask) => self.admission.decide(self.start.elapsed(), ask),
+        };
+        self.tell(shard, slot, verdict);
+    }
+
+    /// Whoever counts the seats of all nodes answers later.
+    fn sit(&self, question: ToCluster) {
+        if let Some(cluster) = &self.cluster {
+            cluster.send(question);
+        }
+    }
+
+    /// The verdict about a token.
+    fn verified(&mut self, answer: Result<(), Refusal>) -> Verdict {
+        match answer {
+            Ok(()) => Verdict::Admitted,
+            Err(refusal) => self.admission.refused(refusal),
+        }
+    }
+
+    fn tell(&mut self, shard: ShardIndex, slot: Slot, verdict: Verdict) {
         let crowded = self.admission.crowded();
         let mail = Mail::Verdict { slot, verdict, crowded };
         let mailbox = &self.mailboxes[usize::from(shard.0)];
@@ -181,10 +215,6 @@ impl ControlPlane {
                 self.give_back(notice);
             }
         }
-    }
-
-    /// After some answers shards are woken although there is more to answer.
-    fn ring_sometimes(&mut self) {
         self.unrung += 1;
         if self.unrung == ANSWERS_MAX {
             self.ring();

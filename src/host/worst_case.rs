@@ -136,6 +136,9 @@ impl WorstCase {
                 REDIS_BYTES + 2 * published + shards * relayed + connections * SEAT_BYTES,
             ));
         }
+        if config.relay.enabled && config.relay.auth.enabled {
+            parts.push(("tokens", crate::tokens::BYTES_MAX));
+        }
         let sum: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
         parts.push(("allocator", sum / ALLOCATOR_SHARE));
 

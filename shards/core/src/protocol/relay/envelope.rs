@@ -1,4 +1,4 @@
-//! What nodes publish on the channel of a room (protocol 16.8):
+//! What nodes publish on the channel of a room (protocol 16.7):
 //! `{"senderId":"client:…","data":<the message>,"originServerId":"srv:<unix ms>:<random>"}`.
 //!
 //! `data` is the sender's text, byte for byte. No JSON tree is built in either direction.
