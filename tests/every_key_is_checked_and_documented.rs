@@ -325,6 +325,8 @@ fn every_key_is_set_by_a_file_and_by_both_spellings_of_its_variable() {
                 assert_eq!(loaded.config.security.metrics_auth_token, Some(text.clone()));
             } else if key.path == "security.admin_token" {
                 assert_eq!(loaded.config.security.admin_token, Some(text.clone()));
+            } else if key.path == "relay.redis_url" {
+                assert_eq!(loaded.config.relay.redis_url, Some(text.clone()));
             } else if key.path == "relay.auth.secret" {
                 assert_eq!(loaded.config.relay.auth.secret, Some(text.clone()));
             } else {
