@@ -37,7 +37,7 @@ pub fn write(sender: MemberId, data: &[u8], origin: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(br#""}"#);
 }
 
-/// How long [`write`] makes it.
+/// How long [`write()`] makes it.
 #[must_use]
 pub fn length(data: &[u8], origin: &str) -> usize {
     const AROUND: usize = r#"{"senderId":"client:","data":,"originServerId":""}"#.len() + 36;
