@@ -5,20 +5,22 @@
 //! behind them, faults those of the worst round.
 
 mod bounds;
+mod charts;
 mod figures;
 mod rounds;
+mod scale;
 
 pub use figures::Comparison;
 
 use crate::floor::Floor;
 use crate::host::Host;
-use crate::report::chart::{Chart, Line, Scale, escape};
+use crate::report::chart::escape;
 use crate::report::text::{bytes, milliseconds, rounded};
 use figures::{
-    BesideFloor, CPU_EACH, Column, DELIVERED_PER_S, Figure, OURS, P50_MS, P99_MS, RESIDENT_EACH, SYSTEM_EACH, Table,
-    USER_EACH, WRONG, column, compared, figure, microseconds, prices, spread, verdict, worst,
+    BesideFloor, CPU_EACH, Column, DELIVERED_PER_S, P50_MS, P99_MS, RESIDENT_EACH, SYSTEM_EACH, Table, USER_EACH,
+    WRONG, column, compared, figure, microseconds, prices, said, spread, worst,
 };
-use rounds::{Found, Reports, Round, Servers};
+use rounds::{Found, OURS, Reports, Round, Servers, in_order, relays};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -101,42 +103,19 @@ pub fn compare(folder: &Path) -> Result<Comparison, String> {
     // Writing to a String cannot fail.
     let _ = write_host(host, &found, &mut out);
     let _ = bounds::table(reports, floor).write(&mut out);
-    for (measure, servers) in reports {
+    let compared = reports
+        .iter()
+        .filter(|(measure, _)| !measure.starts_with(scale::MEASURE));
+    for (measure, servers) in compared {
         let _ = table(measure, servers).write(&mut out);
     }
     if let Some(floor) = floor {
         let _ = floor_table(reports, floor).write(&mut out);
     }
-    let (relays, limits) = (disturbed(reports, "relay"), disturbed(reports, "limit"));
-    for chart in charts(reports, floor) {
-        write_chart(&chart, &relays, &mut out.page);
-    }
-    write_chart(&searches(reports), &limits, &mut out.page);
+    let _ = scale::write(reports, &mut out);
+    charts::write(reports, floor, &mut out.page);
     out.page.push_str("</body></html>");
     Ok(out)
-}
-
-/// A chart, and below it in which of its runs the generator was in the way.
-fn write_chart(chart: &Chart, disturbed: &str, page: &mut String) {
-    let svg = chart.to_svg();
-    page.push_str(&svg);
-    if !svg.is_empty() && !disturbed.is_empty() {
-        // Writing to a String cannot fail.
-        let _ = write!(page, "<p class=\"note\">{}</p>", escape(disturbed));
-    }
-}
-
-/// In which runs of the measures of that kind the generator says something against itself; empty: in none.
-fn disturbed(reports: &Reports, kind: &str) -> String {
-    let measures = reports.iter().filter(|(measure, _)| measure.starts_with(kind));
-    let runs: Vec<String> = measures
-        .flat_map(|(measure, servers)| in_order(servers).map(move |(server, rounds)| (measure, server, rounds)))
-        .filter_map(|(measure, server, rounds)| {
-            let (said, times) = verdict(rounds)?;
-            Some(format!("{measure}, {server}: {said} ({times} of {})", rounds.len()))
-        })
-        .collect();
-    runs.join("; ")
 }
 
 fn floor_table(reports: &Reports, floor: &Floor) -> Table {
@@ -177,18 +156,6 @@ fn floor_table(reports: &Reports, floor: &Floor) -> Table {
         headings: headings.map(str::to_owned).to_vec(),
         rows,
     }
-}
-
-/// The relay measures, by rising rate.
-fn relays(reports: &Reports) -> impl Iterator<Item = (&String, &Servers)> {
-    reports.iter().filter(|(measure, _)| measure.starts_with("relay"))
-}
-
-/// Our server first, the others by name.
-fn in_order(servers: &Servers) -> impl Iterator<Item = (&String, &Vec<Round>)> {
-    let ours = servers.get_key_value(OURS);
-    ours.into_iter()
-        .chain(servers.iter().filter(|(server, _)| *server != OURS))
 }
 
 fn write_host(host: &Host, found: &Found, out: &mut Comparison) -> std::fmt::Result {
@@ -234,14 +201,6 @@ fn table(measure: &str, servers: &Servers) -> Table {
     }
 }
 
-/// What the generator says of itself.
-fn said(rounds: &[Round]) -> String {
-    verdict(rounds).map_or_else(
-        || "fine".to_owned(),
-        |(said, times)| format!("{said} ({times} of {})", rounds.len()),
-    )
-}
-
 /// A figure, its spread over the rounds, and, where it says something, how many times ours it is.
 fn cell(rounds: &[Round], ours: Option<&Vec<Round>>, column: &Column) -> String {
     let Some(value) = figure(rounds, column) else {
@@ -275,101 +234,13 @@ fn columns(measure: &str) -> &'static [Column] {
     }
 }
 
-fn charts(reports: &Reports, floor: Option<&Floor>) -> Vec<Chart> {
-    let relays: Vec<_> = relays(reports).collect();
-    let lines = |of: Figure| -> Vec<Line> {
-        let mut lines: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-        for (_, servers) in &relays {
-            for (server, rounds) in *servers {
-                let asked = rounds.first().map_or(0.0, Round::asked_per_s);
-                if let Some(value) = figure(rounds, &column("", of, rounded)) {
-                    lines.entry(server).or_default().push((asked, value));
-                }
-            }
-        }
-        sorted(
-            lines
-                .into_iter()
-                .map(|(name, points)| Line {
-                    name: name.to_owned(),
-                    points,
-                })
-                .collect(),
-        )
-    };
-    let chart = |title: &str, y_label, y_scale, lines| Chart {
-        title: title.to_owned(),
-        x_label: "deliveries per second asked for",
-        y_label,
-        x_scale: Scale::Linear,
-        y_scale,
-        lines,
-    };
-    let mut cpu = lines(CPU_EACH);
-    let ends: Vec<f64> = cpu
-        .first()
-        .map(|line| line.points.iter().map(|point| point.0).collect())
-        .unwrap_or_default();
-    if let Some(system) = floor.map(|floor| floor.system_us_each) {
-        cpu.push(Line {
-            name: "floor: bare sends".to_owned(),
-            points: ends.iter().map(|end| (*end, system)).collect(),
-        });
-    }
-    vec![
-        chart("Median latency", "milliseconds", Scale::Logarithmic, lines(P50_MS)),
-        chart("99th percentile", "milliseconds", Scale::Logarithmic, lines(P99_MS)),
-        chart(
-            "Server CPU per delivery, user and system",
-            "microseconds",
-            Scale::Linear,
-            cpu,
-        ),
-        chart(
-            "Server CPU per delivery, user alone",
-            "microseconds",
-            Scale::Linear,
-            lines(USER_EACH),
-        ),
-    ]
-}
-
-/// The steps of the first search of each server.
-fn searches(reports: &Reports) -> Chart {
-    let servers = reports
-        .iter()
-        .filter(|(measure, _)| measure.starts_with("limit"))
-        .flat_map(|(_, servers)| servers);
-    let lines = servers.filter_map(|(server, rounds)| {
-        let steps = rounds.first()?.steps.iter();
-        Some(Line {
-            name: server.clone(),
-            points: steps.map(|step| (step.asked_per_s, step.p99_ms)).collect(),
-        })
-    });
-    Chart {
-        title: "99th percentile during the search for the limit".to_owned(),
-        x_label: "deliveries per second asked for",
-        y_label: "milliseconds",
-        x_scale: Scale::Linear,
-        y_scale: Scale::Logarithmic,
-        lines: sorted(lines.collect()),
-    }
-}
-
-fn sorted(mut lines: Vec<Line>) -> Vec<Line> {
-    lines
-        .iter_mut()
-        .for_each(|line| line.points.sort_by(|a, b| a.0.total_cmp(&b.0)));
-    lines
-}
-
 fn seconds(value: f64) -> String {
     format!("{value:.2} s")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::figures::verdict;
     use super::*;
     use serde_json::{Value, json};
 

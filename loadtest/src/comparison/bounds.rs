@@ -1,10 +1,10 @@
 //! Our server's figures beside those of its rivals, and the bounds that they have to keep.
 
 use super::figures::{
-    BesideFloor, CPU_EACH, Column, DELIVERED_PER_S, OURS, P50_MS, P99_MS, RESIDENT_EACH, Table, USER_EACH, WRONG,
-    column, figure, microseconds, verdict, worst,
+    BesideFloor, CPU_EACH, Column, DELIVERED_PER_S, P50_MS, P99_MS, RESIDENT_EACH, Table, USER_EACH, WRONG, column,
+    figure, microseconds, verdict, worst,
 };
-use super::rounds::{Reports, Round, Servers};
+use super::rounds::{OURS, Reports, Round, Servers};
 use crate::floor::Floor;
 use crate::report::text::{bytes, milliseconds, rounded};
 use std::collections::BTreeMap;

@@ -63,9 +63,6 @@ pub(super) const USER_EACH: Figure = |round| round.server?.user_us_each;
 pub(super) const SYSTEM_EACH: Figure = |round| round.server?.system_us_each;
 pub(super) const RESIDENT_EACH: Figure = |round| round.server?.resident_each_bytes;
 
-/// What a server is called here whose own files lie in the repository.
-pub(super) const OURS: &str = "ours";
-
 /// Headings and rows, written in both forms.
 pub(super) struct Table {
     pub(super) title: String,
@@ -144,6 +141,14 @@ pub(super) fn prices(floor: &Floor) -> (f64, f64) {
 pub(super) fn verdict(rounds: &[Round]) -> Option<(&str, usize)> {
     let mut said = rounds.iter().filter_map(Round::verdict);
     Some((said.next()?, said.count() + 1))
+}
+
+/// What the generator says of itself.
+pub(super) fn said(rounds: &[Round]) -> String {
+    verdict(rounds).map_or_else(
+        || "fine".to_owned(),
+        |(said, times)| format!("{said} ({times} of {})", rounds.len()),
+    )
 }
 
 /// A figure over the rounds.

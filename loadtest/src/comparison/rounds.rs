@@ -35,6 +35,9 @@ pub(super) struct Round {
     /// Of a file beside the report.
     #[serde(skip)]
     pub(super) counts: Option<ServerCounts>,
+    /// Messages that each shard sent, of a file beside the report; empty where it was not asked.
+    #[serde(skip)]
+    pub(super) by_shard: Vec<f64>,
 }
 
 /// The load of a [`crate::plan::Plan`]; its target need not exist where results are compared.
@@ -84,6 +87,21 @@ impl Round {
     }
 }
 
+/// The relay measures, by rising rate.
+pub(super) fn relays(reports: &Reports) -> impl Iterator<Item = (&String, &Servers)> {
+    reports.iter().filter(|(measure, _)| measure.starts_with("relay"))
+}
+
+/// What a server is called here whose own files lie in the repository.
+pub(super) const OURS: &str = "ours";
+
+/// Our server first, the others by name.
+pub(super) fn in_order(servers: &Servers) -> impl Iterator<Item = (&String, &Vec<Round>)> {
+    let ours = servers.get_key_value(OURS);
+    ours.into_iter()
+        .chain(servers.iter().filter(|(server, _)| *server != OURS))
+}
+
 /// What lay in the folder.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -93,8 +111,9 @@ pub(super) struct Found {
     pub(super) versions: BTreeMap<String, String>,
 }
 
-/// How the name of a file ends in which a server's counts lie.
+/// How the name of a file ends in which a server's counts lie, and those of its shards.
 const COUNTS: &str = "__counts";
+const SHARDS: &str = "__shards";
 
 impl Found {
     /// Reads the folder.
@@ -119,6 +138,7 @@ impl Found {
                     let mut round: Round = parsed(&path)?;
                     // The server may have died before it said what it counted.
                     round.counts = parsed(&folder.join(format!("{name}{COUNTS}.json"))).ok();
+                    round.by_shard = parsed(&folder.join(format!("{name}{SHARDS}.json"))).unwrap_or_default();
                     let servers = found.reports.entry(measure.to_owned()).or_default();
                     servers.entry(server.to_owned()).or_default().push(round);
                 }
@@ -149,6 +169,7 @@ mod tests {
             "churn__ours__2__counts.json",
             r#"{"messages_out": 4, "sends": 3, "receives": 2}"#,
         );
+        write("churn__ours__2__shards.json", "[5, 6]");
         write("versions.json", r#"{"ours": "abc"}"#);
         write("notes.txt", "nothing");
         let found = Found::read(folder.path()).unwrap();
@@ -156,6 +177,7 @@ mod tests {
         assert_eq!(rounds.iter().map(|round| round.completed).collect::<Vec<_>>(), [1, 2]);
         assert!(rounds[0].counts.is_none());
         assert_eq!(rounds[1].counts.unwrap().sends, 3.0);
+        assert_eq!(rounds[1].by_shard, [5.0, 6.0]);
         assert_eq!(found.versions["ours"], "abc");
         write("idle__ours__1.json", "no report");
         let fault = Found::read(folder.path()).unwrap_err();
