@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Clients written by others against the real server: Node's `ws` and Python's `websockets`, each with two clients that
-# create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails.
+# create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails. Then the
+# clients of docs/clients.md, as they stand there.
 #
 # SIGNAL_FISH_BINARY=PATH   the server; otherwise the release binary, which is built
 # COUNT=1000                messages each way
+# CERTIFICATES=DIR          over wss://, with what scripts/dev-certificates.sh wrote there
 # SCRATCH=DIR               where the two packages are installed, once
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,7 +31,15 @@ if [[ ! -x $scratch/venv/bin/python ]] || ! "$scratch/venv/bin/python" -c 'impor
     "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check 'websockets>=14,<17'
 fi
 
-printf '{"logging": {"enable_file_logging": false}}\n' >"$scratch/server.json"
+scheme=ws security=
+if [[ -n ${CERTIFICATES:-} ]]; then
+    scheme=wss
+    security=$(printf '"enabled": true, "certificate_path": "%s/server.pem", "private_key_path": "%s/server.key"' \
+        "$CERTIFICATES" "$CERTIFICATES")
+    export NODE_EXTRA_CA_CERTS=$CERTIFICATES/ca.pem SSL_CERT_FILE=$CERTIFICATES/ca.pem
+fi
+printf '{"logging": {"enable_file_logging": false}, "security": {"transport": {"tls": {%s}}}}\n' "$security" \
+    >"$scratch/server.json"
 # The log of the last run names another port.
 : >"$scratch/server.log"
 "$binary" --config "$scratch/server.json" --port 0 --bind 127.0.0.1 >"$scratch/server.log" 2>&1 &
@@ -50,6 +60,24 @@ if [[ -z $address ]]; then
 fi
 
 failed=0
-INTEROP_MODULES=$scratch node scripts/interop/node.mjs "ws://$address/v2/ws" "$count" || failed=1
-"$scratch/venv/bin/python" scripts/interop/python.py "ws://$address/v2/ws" "$count" || failed=1
+INTEROP_MODULES=$scratch node scripts/interop/node.mjs "$scheme://$address/v2/ws" "$count" || failed=1
+"$scratch/venv/bin/python" scripts/interop/python.py "$scheme://$address/v2/ws" "$count" || failed=1
+
+# The only block of that language in docs/clients.md, with this server in it.
+block() {
+    awk -v fence='```'"$1" '$0 == fence { on = 1; next } $0 == "```" { on = 0 } on' docs/clients.md |
+        sed "s|ws://127\.0\.0\.1:3536|$scheme://$address|"
+}
+# Beside the packages, where Node looks for them.
+block js >"$scratch/guide.mjs"
+block python >"$scratch/guide.py"
+for guide in "node $scratch/guide.mjs" "$scratch/venv/bin/python $scratch/guide.py"; do
+    read -ra command <<<"$guide"
+    said=$(timeout 60 "${command[@]}") || failed=1
+    if [[ $said != "Bob heard"*e2e4*"Ada heard"*e7e5* ]]; then
+        echo "docs/clients.md: $guide said: $said" >&2
+        failed=1
+    fi
+done
+((failed)) || echo "docs/clients.md: its clients play in JavaScript and Python"
 exit "$failed"

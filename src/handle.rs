@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::apps::Apps;
+use crate::cluster::Redis;
 use crate::control::{Message, Totals};
 use crate::desk::{Local, Locks};
 use crate::doors::Door;
@@ -15,7 +16,7 @@ use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::room::{RoomOverview, RoomPage, RoomQuery};
 use signal_fish_core::shard::Reload;
 use signal_fish_core::transport::Acceptor;
-use signal_fish_runtime::{DeskSender, Mail, Mailbox, ShardThread, ToControl};
+use signal_fish_runtime::{DeskSender, Mail, Mailbox, ShardThread, ToCluster, ToControl};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -65,6 +66,7 @@ pub(crate) struct Threads {
     pub(crate) to_desk: DeskSender,
     pub(crate) desk: JoinHandle<()>,
     pub(crate) observer: Option<ObserverThread>,
+    pub(crate) redis: Option<Redis>,
 }
 
 /// How far a server is.
@@ -256,6 +258,7 @@ impl ServerHandle {
             to_desk,
             desk,
             observer,
+            redis,
         } = threads;
         let mut result = Ok(());
         for shard in shards {
@@ -268,6 +271,12 @@ impl ServerHandle {
         self.0.control.send(Message::Stop);
         if control.join().is_err() {
             result = result.and(Err(io::Error::other("the control plane panicked")));
+        }
+        if let Some(redis) = redis {
+            redis.sender.send(ToCluster::Stop);
+            if redis.thread.join().is_err() {
+                result = result.and(Err(io::Error::other("the thread that talks to Redis panicked")));
+            }
         }
         match observer {
             Some(observer) => result.and(observer.join()),

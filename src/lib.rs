@@ -22,6 +22,7 @@ mod apps;
 mod builder;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod control;
 mod desk;

@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::apps::Apps;
+use crate::cluster::{self, RELAYED_MAX, Redis};
 use crate::config::Faults;
 use crate::control::{ControlPlane, Message, Totals};
 use crate::desk::{At, Desk, LOCAL_MAX, Locks};
@@ -147,8 +148,11 @@ impl Server {
         };
         let connections_max = limits.connections_max;
         let (control, messages) = control_channel();
+        let shared = cluster::options(config);
+        // Mail of other nodes takes no place from verdicts.
+        let of_nodes = shared.as_ref().map_or(0, |_| RELAYED_MAX + 1);
         let boxes: Vec<_> = (0..count)
-            .map(|_| mailbox(connections_max + SLOTS_SPARE + count))
+            .map(|_| mailbox(connections_max + SLOTS_SPARE + count + of_nodes))
             .collect::<io::Result<_>>()
             .map_err(StartError::Shard)?;
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
@@ -156,6 +160,9 @@ impl Server {
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
 
+        let redis = shared.map(|options| Redis::start(options, &control, &mailboxes, &routing, start, &mut random));
+        let redis = redis.transpose().map_err(StartError::Shard)?;
+        let cluster = redis.as_ref().map(|redis| redis.sender.clone());
         let to_control = control.clone();
         let answered = move |(shard, slot), answer| to_control.send(Message::Verified(shard, slot, answer));
         let verifier = tokens.map(|tokens| Verifier::start(tokens, answered)).transpose();
@@ -163,6 +170,7 @@ impl Server {
             Admission::new(limits, draw_hashing(&mut random)),
             Arc::clone(&mailboxes),
             messages,
+            cluster.clone(),
             verifier.map_err(StartError::Shard)?,
             start,
             Arc::clone(&totals),
@@ -185,6 +193,7 @@ impl Server {
             control.clone(),
             Arc::clone(&locks),
             routing.clone(),
+            redis.as_ref().map(|redis| Arc::clone(&redis.figures)),
             start,
         );
         let desk_thread = std::thread::Builder::new()
@@ -205,6 +214,7 @@ impl Server {
             to_desk: to_desk.clone(),
             desk: desk_thread,
             observer,
+            redis,
         };
         let handle = ServerHandle::new(Shared {
             doors,
@@ -249,6 +259,7 @@ impl Server {
                 control: handle.shared().control.clone(),
                 desk: to_desk.clone(),
                 observer: to_observer.clone(),
+                cluster: cluster.clone(),
                 start,
             };
             match ShardThread::spawn(plan, surroundings, started.clone()) {
@@ -272,7 +283,10 @@ impl Server {
 
 /// What the shards cannot even start without: the runtime would panic.
 fn lacks_rings(shards: usize) -> Option<Finding> {
-    let needed = [rings::io_uring(), limits::locked_memory(shards)];
+    // The end of a ring interrupts a system call of its thread, which is the embedding program's here.
+    let looked = std::thread::spawn(rings::io_uring).join();
+    let rings = looked.unwrap_or_else(|_| Finding::failure("io_uring", "cannot be looked at"));
+    let needed = [rings, limits::locked_memory(shards)];
     needed.into_iter().find(|finding| finding.state == State::Failure)
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn sites(config: &Config, doors: &[Door], main: Routes<Protocol>) -> 
     let others = doors.iter().skip(1).map(|door| match door.serves {
         Serves::Main => site(main.clone(), main_origins(config), door.tls),
         // Whoever comes from a wrong origin is told by the protocol.
-        Serves::Relay => site(relay_routes(), Origins::Any, door.tls),
+        Serves::Relay => site(relay_routes(config), Origins::Any, door.tls),
         Serves::Matchbox => site(
             Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))])
                 .with_rooms(Protocol::Matchbox),
@@ -51,11 +51,15 @@ pub(crate) fn sites(config: &Config, doors: &[Door], main: Routes<Protocol>) -> 
     Sites::new(site(main, main_origins(config), tls), others)
 }
 
-fn relay_routes() -> Routes<Protocol> {
+fn relay_routes(config: &Config) -> Routes<Protocol> {
+    let ready = match *config.relay.redis_url {
+        Some(_) => Target::Desk(Access::Public),
+        None => Target::ReadyText("ready", "not-ready"),
+    };
     Routes::new(vec![
         ("/", Target::WebSocket(Protocol::Relay)),
         ("/healthz", Target::Text("ok")),
-        ("/readyz", Target::ReadyText("ready", "not-ready")),
+        ("/readyz", ready),
         ("/metrics", Target::Desk(Access::Public)),
     ])
     .with_desk_prefix("/relay")

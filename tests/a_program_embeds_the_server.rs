@@ -29,10 +29,12 @@ fn start(builder: Builder) -> ServerHandle {
     builder.start().expect("the server starts")
 }
 
+#[track_caller]
 fn ask(server: &ServerHandle, path: &str) -> (u16, String) {
     let mut raw = Raw::connect(server.address());
     raw.ask(&format!("GET {path}"), "");
-    let answer = raw.read_answer();
+    let answer = raw.read_answer_within(harness::PATIENCE);
+    let answer = answer.unwrap_or_else(|| panic!("{path} was not answered"));
     (answer.status, answer.body)
 }
 
@@ -207,7 +209,7 @@ fn a_given_listener_is_shared_by_all_shards() {
     let address = listener.local_addr().expect("an address");
     let server = start(builder(json!({"bind": "::", "port": 1})).listener(listener));
     assert_eq!(server.address(), address);
-    let mut clients: Vec<_> = (0..20).map(|_| Client::connect(address)).collect();
+    let mut clients: Vec<_> = (0..60).map(|_| Client::connect(address)).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.create("given", &format!("p{number}"), 4);
     }

@@ -100,6 +100,7 @@ fn sample(key: &Key) -> (Value, Value) {
         "relay.bind" => json!("::1"),
         "relay.allowed_origins" => json!(["https://a.example"]),
         "relay.subprotocol" => json!("game.v1"),
+        "relay.redis_url" => json!("redis://:a,pass@localhost:7000/1"),
         "relay.auth.secret" => json!("a secret, of thirty-two bytes or more"),
         "relay.auth.jwks_url" => json!("https://login.example/keys?a=b,c"),
         "matchbox.bind" => json!("::1"),
@@ -349,6 +350,8 @@ fn every_key_is_set_by_a_file_and_by_both_spellings_of_its_variable() {
                 assert_eq!(loaded.config.security.metrics_auth_token, Some(text.clone()));
             } else if key.path == "security.admin_token" {
                 assert_eq!(loaded.config.security.admin_token, Some(text.clone()));
+            } else if key.path == "relay.redis_url" {
+                assert_eq!(loaded.config.relay.redis_url, Some(text.clone()));
             } else if key.path == "relay.auth.secret" {
                 assert_eq!(loaded.config.relay.auth.secret, Some(text.clone()));
             } else {

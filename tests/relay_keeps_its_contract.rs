@@ -484,14 +484,14 @@ fn a_drain_closes_with_1001() {
 }
 
 #[test]
-fn what_is_not_built_stops_the_start() {
+fn a_faulty_url_of_redis_stops_the_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = binary(&dir);
     command
         .arg("--validate-config")
-        .env("SIGNAL_FISH_RELAY__REDIS_URL", "redis://127.0.0.1");
+        .env("SIGNAL_FISH_RELAY__REDIS_URL", "rediss://:xyzzy@127.0.0.1");
     let output = command.output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success() && said.contains("relay."), "{said}");
-    assert!(!said.contains("redis://"), "{said}");
+    assert!(!said.contains("xyzzy"), "{said}");
 }

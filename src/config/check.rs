@@ -1,6 +1,7 @@
 //! Checks of single strings: what the table of keys expects of text.
 
 use super::key::TextCheck;
+use super::redis_url::RedisUrl;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -131,6 +132,12 @@ pub(super) const ORIGINS: TextCheck = TextCheck {
         let origins = text.split(',').map(|origin| parse_origin(origin.trim()));
         origins.collect::<Option<Vec<_>>>().map(|origins| origins.join(","))
     },
+};
+
+/// Where Redis is.
+pub(super) const REDIS_URL: TextCheck = TextCheck {
+    expected: "a URL such as \"redis://:password@127.0.0.1:6379/0\" (without TLS: `rediss` is not understood)",
+    accept: |text| RedisUrl::parse(text.trim()).map(|_| text.trim().to_owned()),
 };
 
 /// The name of a subprotocol: a token of HTTP.

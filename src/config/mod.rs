@@ -7,6 +7,7 @@ mod check;
 mod faults;
 mod key;
 mod located;
+mod redis_url;
 mod resolved;
 mod rules;
 mod secret;
@@ -22,6 +23,7 @@ pub mod keys;
 pub mod manual;
 
 pub use faults::{Fault, Faults, Origin};
+pub(crate) use redis_url::RedisUrl;
 pub use resolved::{Change, Resolved};
 pub use rules::faults_between_keys;
 pub use secret::Secret;

@@ -105,6 +105,7 @@ impl Config {
         relay::Settings {
             room_id_length_max: relay.room_id_max_length,
             room_capacity: relay.room_capacity,
+            shared: relay.redis_url.is_some(),
             heartbeat_interval: relay.heartbeat_interval,
             client_messages: Rate::per_10s(relay.messages_per_10s),
             ip_messages: Rate::per_10s(relay.ip_messages_per_10s),

@@ -7,10 +7,10 @@ pub use totals::Totals;
 
 use crate::tokens::Verifier;
 use crossbeam_channel::Sender;
-use signal_fish_core::admission::{self, Admission, AppLimits, Ask, Refusal, Verdict};
+use signal_fish_core::admission::{self, Admission, AppLimits, Ask, Notice, Refusal, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
-use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
+use signal_fish_runtime::{AtControl, ClusterSender, Fault, Mail, Mailbox, ToCluster};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,6 +36,15 @@ pub(crate) enum Message {
     LiftBan(IpAddr, Sender<bool>),
     /// By the desk: tell who is banned, and for how long.
     Bans(Sender<Vec<(IpAddr, Duration)>>),
+    /// By the thread that talks to Redis: the answer to a connection of a shard.
+    Decided {
+        /// Shard that asked.
+        shard: ShardIndex,
+        /// Connection that asked.
+        slot: Slot,
+        /// Answer.
+        verdict: Verdict,
+    },
     /// By the verifier: whether the token of a connection is good.
     Verified(ShardIndex, Slot, Result<(), Refusal>),
     /// By the server: the last shard has ended.
@@ -53,6 +62,8 @@ pub(crate) struct ControlPlane {
     admission: Admission,
     mailboxes: Arc<[Mailbox]>,
     messages: AtControl<Message>,
+    /// To the thread that talks to Redis, if other nodes share rooms.
+    cluster: Option<ClusterSender>,
     /// Answers about tokens, where the relay wants them.
     verifier: Option<Verifier>,
     start: Instant,
@@ -69,6 +80,7 @@ impl ControlPlane {
         mut admission: Admission,
         mailboxes: Arc<[Mailbox]>,
         messages: AtControl<Message>,
+        cluster: Option<ClusterSender>,
         verifier: Option<Verifier>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
@@ -83,6 +95,7 @@ impl ControlPlane {
             fault: Fault::of("control"),
             mailboxes,
             messages,
+            cluster,
             verifier,
             start,
             totals,
@@ -114,6 +127,7 @@ impl ControlPlane {
                 }
                 Some(Message::LiftBan(address, to)) => _ = to.try_send(self.admission.lift_ban(address)),
                 Some(Message::Bans(to)) => _ = to.try_send(self.admission.bans(self.start.elapsed())),
+                Some(Message::Decided { shard, slot, verdict }) => self.tell(shard, slot, verdict),
                 Some(Message::Verified(shard, slot, answer)) => {
                     let verdict = self.verified(answer);
                     self.tell(shard, slot, verdict);
@@ -140,11 +154,18 @@ impl ControlPlane {
                 self.admission.hear(shard, connections);
                 self.answer(shard, slot, ask);
             }
-            Request::Notice(notice) => self.admission.give_back(notice),
+            Request::Notice(notice) => self.give_back(notice),
             Request::Report(report) => {
                 self.admission.hear(report.shard, report.connections);
                 self.totals().record(*report);
             }
+        }
+    }
+
+    fn give_back(&mut self, notice: Notice) {
+        match (notice, &self.cluster) {
+            (Notice::SeatEnded(seat), Some(cluster)) => cluster.send(ToCluster::SeatEnded(seat)),
+            (notice, _) => self.admission.give_back(notice),
         }
     }
 
@@ -155,9 +176,24 @@ impl ControlPlane {
                 Ok(()) => return,
                 Err(refusal) => self.verified(Err(refusal)),
             },
+            (_, Ask::Sit { room, client }) if self.cluster.is_some() => {
+                return self.sit(ToCluster::Sit {
+                    shard,
+                    slot,
+                    room,
+                    client,
+                });
+            }
             (_, ask) => self.admission.decide(self.start.elapsed(), ask),
         };
         self.tell(shard, slot, verdict);
+    }
+
+    /// Whoever counts the seats of all nodes answers later.
+    fn sit(&self, question: ToCluster) {
+        if let Some(cluster) = &self.cluster {
+            cluster.send(question);
+        }
     }
 
     /// The verdict about a token.
@@ -176,7 +212,7 @@ impl ControlPlane {
         if let Err(Mail::Verdict { verdict, .. }) = mailbox.try_push(mail) {
             // Its capacity is one piece per connection, so only a shard that has ended takes no verdict.
             if let Some(notice) = verdict.give_back() {
-                self.admission.give_back(notice);
+                self.give_back(notice);
             }
         }
         self.unrung += 1;

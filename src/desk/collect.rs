@@ -1,5 +1,6 @@
 //! The shards and the control plane are asked, with a bounded wait: what stands still shows as stale and holds nobody up.
 
+use crate::cluster;
 use crate::control::Message;
 use crate::metrics::{Collected, Denied, OfShard, Process};
 use crossbeam_channel::{Receiver, bounded};
@@ -7,7 +8,7 @@ use signal_fish_core::ShardIndex;
 use signal_fish_core::admission;
 use signal_fish_core::shard::{Figures, Question, Reply, ToDesk};
 use signal_fish_runtime::{Mail, Mailbox, ToControl};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long shards and the control plane have for their replies together.
@@ -21,6 +22,8 @@ pub(super) struct Shards {
     /// The reply of the control plane that is waited for.
     totals: Option<Receiver<admission::Totals>>,
     admission: admission::Totals,
+    /// What is known of Redis, if it is needed.
+    redis: Option<Arc<Mutex<cluster::Figures>>>,
     start: Instant,
     /// The number of the last question.
     number: u64,
@@ -38,13 +41,19 @@ struct Known {
 }
 
 impl Shards {
-    pub(super) fn new(mailboxes: Arc<[Mailbox]>, control: ToControl<Message>, start: Instant) -> Self {
+    pub(super) fn new(
+        mailboxes: Arc<[Mailbox]>,
+        control: ToControl<Message>,
+        redis: Option<Arc<Mutex<cluster::Figures>>>,
+        start: Instant,
+    ) -> Self {
         Self {
             shards: mailboxes.iter().map(|_| Known::default()).collect(),
             mailboxes,
             control,
             totals: None,
             admission: admission::Totals::default(),
+            redis,
             start,
             number: 0,
         }
@@ -64,6 +73,11 @@ impl Shards {
     /// The control plane.
     pub(super) fn control(&self) -> &ToControl<Message> {
         &self.control
+    }
+
+    /// Whether Redis answers, if it is needed.
+    pub(super) fn is_redis_ready(&self) -> bool {
+        self.redis.as_ref().is_none_or(|redis| locked(redis).is_ready())
     }
 
     /// Asks one shard and waits for the reply; nothing if it stands still or there is no such shard.
@@ -187,6 +201,7 @@ impl Shards {
             admission: self.admission,
             admission_is_fresh,
             process: Process::read(uptime),
+            redis: self.redis.as_ref().map(|redis| Box::new(locked(redis).clone())),
             denied,
         }
     }
@@ -231,4 +246,9 @@ impl Shards {
         }
         any
     }
+}
+
+fn locked(figures: &Mutex<cluster::Figures>) -> MutexGuard<'_, cluster::Figures> {
+    // Figures are plain numbers: whoever panicked while holding them left nothing half done.
+    figures.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,6 +18,7 @@ pub(crate) use local::Local;
 pub(crate) use locks::Locks;
 pub(crate) use paths::METRICS;
 
+use crate::cluster;
 use crate::control::Message;
 use crate::embedding::RouteThread;
 use crate::metrics::{self, Collected, Denied};
@@ -97,13 +98,14 @@ impl Desk {
         control: ToControl<Message>,
         locks: Arc<Mutex<Locks>>,
         routing: Routing,
+        redis: Option<Arc<Mutex<cluster::Figures>>>,
         start: Instant,
     ) -> Self {
         Self {
             from: at.shards,
             from_process: at.process,
             own_routes: at.own_routes,
-            shards: Shards::new(mailboxes, control, start),
+            shards: Shards::new(mailboxes, control, redis, start),
             locks,
             routing,
             denied: Denied::default(),
@@ -197,8 +199,9 @@ impl Desk {
         } else if !waiting.is_empty() {
             self.began = Some(Instant::now());
             let is_well = self.shards.ask(&self.from.replies, &Question::Alive);
-            for (asker, _) in waiting {
-                self.answer(asker, paths::health(is_well));
+            let is_ready = self.shards.is_redis_ready();
+            for (asker, wanted) in waiting {
+                self.answer(asker, wanted.standing(is_well, is_ready));
             }
         }
     }
@@ -227,7 +230,9 @@ impl Desk {
         let (mut json, mut prometheus, mut relay) = (None, None, None);
         for &(asker, wanted) in waiting {
             let answer = match wanted {
-                Wanted::Alive => paths::health(collected.is_well()),
+                Wanted::Alive | Wanted::Ready | Wanted::RelayReady => {
+                    wanted.standing(collected.is_well(), self.shards.is_redis_ready())
+                }
                 Wanted::Json => paths::json(Arc::clone(
                     json.get_or_insert_with(|| render(&collected, metrics::json)),
                 )),

@@ -8,6 +8,10 @@ use std::sync::Arc;
 pub(super) enum Wanted {
     /// To know whether every shard answers.
     Alive,
+    /// To know whether newcomers are welcome as well.
+    Ready,
+    /// The same, in the words of the room relay.
+    RelayReady,
     /// Metrics as JSON.
     Json,
     /// Metrics as Prometheus reads them.
@@ -20,11 +24,24 @@ pub(super) enum Wanted {
 
 impl Wanted {
     pub(super) fn needs_figures(self) -> bool {
-        self != Self::Alive
+        !matches!(self, Self::Alive | Self::Ready | Self::RelayReady)
     }
 
     pub(super) fn is_of_metrics(self) -> bool {
-        self != Self::Alive
+        self.needs_figures()
+    }
+
+    /// The answer to who asks how the server is. `is_well`: every shard answers. `is_redis_ready`: so does Redis, if it is
+    /// needed.
+    pub(super) fn standing(self, is_well: bool, is_redis_ready: bool) -> DeskAnswer {
+        match self {
+            Self::RelayReady if is_well && is_redis_ready => answer("200 OK", TEXT, "", text("ready")),
+            Self::RelayReady => answer("503 Service Unavailable", TEXT, "", text("not-ready")),
+            Self::Ready if is_well && !is_redis_ready => {
+                answer("503 Service Unavailable", TEXT, "", text("Redis does not answer."))
+            }
+            _ => health(is_well),
+        }
     }
 }
 
@@ -48,11 +65,12 @@ const STREAM: &str = "text/event-stream";
 
 /// What is at this path.
 pub(super) fn find(path: &str) -> Option<Wanted> {
-    if matches!(path, "/healthz" | "/readyz") {
-        return Some(Wanted::Alive);
-    }
-    if path == "/relay/metrics" {
-        return Some(Wanted::Relay);
+    match path {
+        "/healthz" => return Some(Wanted::Alive),
+        "/readyz" => return Some(Wanted::Ready),
+        "/relay/readyz" => return Some(Wanted::RelayReady),
+        "/relay/metrics" => return Some(Wanted::Relay),
+        _ => {}
     }
     let (_, form) = METRICS.iter().find(|(known, _)| *known == path)?;
     Some(match *form {
@@ -76,8 +94,8 @@ fn text(body: &'static str) -> Body {
     Body::Whole(body.as_bytes().into())
 }
 
-/// `/healthz` and `/readyz`.
-pub(super) fn health(is_well: bool) -> DeskAnswer {
+/// `/healthz`, and `/readyz` as far as shards go.
+fn health(is_well: bool) -> DeskAnswer {
     if is_well {
         answer("200 OK", TEXT, "", text("OK"))
     } else {

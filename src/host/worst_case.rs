@@ -7,13 +7,14 @@ use super::limits::LINES_WAITING_MAX;
 use super::limits::ticketless_per_shard;
 use super::memory;
 use crate::Config;
+use crate::cluster::{RELAYED_BYTES_MAX, RELAYED_MAX};
 use signal_fish_core::admission::WINDOWS_MAX;
 use signal_fish_core::effects::Outboxes;
 use signal_fish_core::http::HEAD_BYTES_MAX;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_MEMORY_MAX;
 use signal_fish_core::protocol::signal_fish::wire::message_pack::EXPANSION_MAX;
 use signal_fish_core::protocol::signal_fish::{RECORD_BYTES, RECORDS_INFO_BYTES_MAX, RECORDS_MAX};
-use signal_fish_runtime::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
+use signal_fish_runtime::{BACKLOG, PUBLISHED_BYTES_MAX, PUBLISHED_MAX, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
 use std::fs;
 
 const KIB: u64 = 1024;
@@ -43,6 +44,12 @@ const CHARACTER_BYTES: u64 = 4;
 const COPIES: u64 = 4;
 /// What the kernel has for a socket besides its buffers.
 const SOCKET_BYTES: u64 = 4 * KIB;
+/// The replies that are being read on both connections to Redis, and what is measured.
+const REDIS_BYTES: u64 = 48 * MIB;
+/// A message that is published or came from another node, without its text.
+const PUBLISHED_BYTES: u64 = 512;
+/// A client in a room that other nodes share: its seat, its id in a set, its room, and what is asked of Redis about it.
+const SEAT_BYTES: u64 = 2 * KIB;
 /// The allocator keeps free memory between what is in use: an eighth of all.
 const ALLOCATOR_SHARE: u64 = 8;
 
@@ -120,6 +127,15 @@ impl WorstCase {
                 WINDOWS_MAX as u64 * WINDOW_BYTES + authentications * AUTHENTICATION_BYTES,
             ),
         ];
+        if config.relay.enabled && config.relay.redis_url.is_some() {
+            let published = PUBLISHED_BYTES_MAX as u64 + PUBLISHED_MAX as u64 * PUBLISHED_BYTES;
+            // A reply may be as large as the decoder allows; messages in it go to the shards.
+            let relayed = RELAYED_BYTES_MAX as u64 + RELAYED_MAX as u64 * PUBLISHED_BYTES;
+            parts.push((
+                "rooms of several nodes",
+                REDIS_BYTES + 2 * published + shards * relayed + connections * SEAT_BYTES,
+            ));
+        }
         if config.relay.enabled && config.relay.auth.enabled {
             parts.push(("tokens", crate::tokens::BYTES_MAX));
         }

@@ -1,6 +1,7 @@
 //! Everything that is known of the server at one moment.
 
 use super::process::Process;
+use crate::cluster;
 use signal_fish_core::admission;
 use signal_fish_core::shard::{Figures, Latency};
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct Collected {
     pub admission_is_fresh: bool,
     /// What the system says of the process.
     pub process: Process,
+    /// What is known of Redis, if it is needed.
+    pub redis: Option<Box<cluster::Figures>>,
     /// Requests that the desk refused for want of the right token.
     pub denied: Denied,
 }

@@ -87,7 +87,8 @@ fn object(collected: &Collected) -> Map<String, Value> {
                 let all = collected.latency(latency);
                 latencies.insert(latency_name(metric.name), percentiles(&all));
             }
-            Source::Shard(_) => {}
+            // The table of the whole server has none by another label.
+            Source::Shard(_) | Source::LatencyBy(..) => {}
         }
     }
     let shards: Vec<_> = collected.shards.iter().enumerate().map(shard_row).collect();

@@ -13,6 +13,7 @@ pub fn markdown() -> String {
             Source::Info(label, _) | Source::By(label, _) => label,
             Source::Shard(_) => "shard",
             Source::Latency(_) => "shard, le",
+            Source::LatencyBy(label, _) => label,
         };
         // Writing into a string does not fail.
         let _ = writeln!(

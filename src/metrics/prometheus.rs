@@ -4,7 +4,7 @@ use super::collected::Collected;
 use super::relay::RELAY_METRICS;
 use super::table::{BUCKETS, METRICS, Metric, Source};
 use signal_fish_core::shard::Latency;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 /// Every metric of the table, each with its help and type.
 #[must_use]
@@ -55,22 +55,27 @@ fn write_samples(metric: &Metric, collected: &Collected, out: &mut String) {
         Source::Latency(latency) => {
             for (index, shard) in collected.shards.iter().enumerate() {
                 if let Some(figures) = &shard.figures {
-                    write_histogram(name, index, latency(figures), out);
+                    write_histogram(name, "shard", index, latency(figures), out);
                 }
+            }
+        }
+        Source::LatencyBy(label, latencies) => {
+            for (is, latency) in latencies(collected) {
+                write_histogram(name, label, is, latency, out);
             }
         }
     }
 }
 
-fn write_histogram(name: &str, shard: usize, latency: &Latency, out: &mut String) {
+fn write_histogram(name: &str, label: &str, is: impl Display, latency: &Latency, out: &mut String) {
     for limit in BUCKETS {
         let (limit, count) = (limit.as_secs_f64(), latency.count_up_to(limit));
-        let _ = writeln!(out, "{name}_bucket{{shard=\"{shard}\",le=\"{limit}\"}} {count}");
+        let _ = writeln!(out, "{name}_bucket{{{label}=\"{is}\",le=\"{limit}\"}} {count}");
     }
     let (count, sum) = (latency.count(), latency.sum().as_secs_f64());
     let _ = writeln!(
         out,
-        "{name}_bucket{{shard=\"{shard}\",le=\"+Inf\"}} {count}\n{name}_sum{{shard=\"{shard}\"}} {sum}\n\
-         {name}_count{{shard=\"{shard}\"}} {count}"
+        "{name}_bucket{{{label}=\"{is}\",le=\"+Inf\"}} {count}\n{name}_sum{{{label}=\"{is}\"}} {sum}\n\
+         {name}_count{{{label}=\"{is}\"}} {count}"
     );
 }

@@ -2,7 +2,9 @@
 
 use super::collected::Collected;
 use super::table::{Kind, Labelled, Metric, Source};
+use crate::cluster::{Figures, Operation};
 use signal_fish_core::protocol::relay::{Counters, Gauges, Refusal};
+use signal_fish_core::shard::Latency;
 
 /// What the relay counts and holds.
 pub const RELAY_METRICS: &[Metric] = &[
@@ -67,7 +69,7 @@ pub const RELAY_METRICS: &[Metric] = &[
         )
     },
     Metric {
-        source: Source::Server(|_| Some(0.0)),
+        source: Source::Server(|collected| Some(redis(collected, |redis| u64::from(redis.up)))),
         ..metric(
             "signaling_redis_up",
             "Whether Redis answers; 0 without Redis.",
@@ -75,11 +77,70 @@ pub const RELAY_METRICS: &[Metric] = &[
         )
     },
     Metric {
-        source: Source::Server(|_| Some(0.0)),
+        source: Source::Server(|collected| Some(redis(collected, |redis| u64::from(redis.breaker_open)))),
         ..metric(
             "signaling_circuit_breaker_open",
-            "Whether the breaker is open; 0 without Redis.",
+            "Whether the breaker is open, or half open; 0 without Redis.",
             Kind::Gauge,
+        )
+    },
+    Metric {
+        source: Source::Server(|collected| Some(redis(collected, |redis| redis.breaker_opened))),
+        ..metric(
+            "signaling_circuit_breaker_opened_total",
+            "Times that the breaker was opened.",
+            Kind::Counter,
+        )
+    },
+    Metric {
+        source: Source::Server(|collected| {
+            let of_shards = sum(collected, |counters| counters.unpublished);
+            Some(of_shards + redis(collected, |redis| redis.unpublished))
+        }),
+        ..metric(
+            "signaling_redis_unpublished_total",
+            "Messages that were not published to other nodes.",
+            Kind::Counter,
+        )
+    },
+    Metric {
+        source: Source::Server(|collected| Some(redis(collected, |redis| redis.rejected))),
+        ..metric(
+            "signaling_redis_rejects_total",
+            "Messages on channels of rooms that are not valid, or too large.",
+            Kind::Counter,
+        )
+    },
+    Metric {
+        source: Source::Server(|collected| Some(redis(collected, |redis| redis.undelivered))),
+        ..metric(
+            "signaling_redis_undelivered_total",
+            "Messages of other nodes that a shard did not take in time.",
+            Kind::Counter,
+        )
+    },
+    Metric {
+        source: Source::Server(|collected| Some(redis(collected, |redis| redis.buried))),
+        ..metric(
+            "signaling_redis_dead_nodes_total",
+            "Dead nodes whose clients this one removed.",
+            Kind::Counter,
+        )
+    },
+    Metric {
+        source: Source::Server(|collected| Some(redis(collected, |redis| redis.seats as u64))),
+        ..metric(
+            "signaling_redis_seats",
+            "Clients of this node in rooms that other nodes share.",
+            Kind::Gauge,
+        )
+    },
+    Metric {
+        source: Source::LatencyBy("operation", operations),
+        ..metric(
+            "signaling_redis_operation_duration_seconds",
+            "How long operations of Redis took.",
+            Kind::Histogram,
         )
     },
 ];
@@ -100,6 +161,20 @@ fn sum(collected: &Collected, counter: impl Fn(&Counters) -> u64) -> f64 {
 
 fn held(collected: &Collected, gauge: impl Fn(&Gauges) -> usize) -> f64 {
     exact(collected.sum(|figures| gauge(&figures.report.relay.1) as u64))
+}
+
+fn redis(collected: &Collected, figure: impl Fn(&Figures) -> u64) -> f64 {
+    exact(collected.redis.as_deref().map_or(0, figure))
+}
+
+fn operations(collected: &Collected) -> Vec<(&'static str, &Latency)> {
+    let Some(redis) = collected.redis.as_deref() else {
+        return Vec::new();
+    };
+    let operations = Operation::ALL.iter();
+    operations
+        .map(|operation| (operation.label(), redis.took(*operation)))
+        .collect()
 }
 
 /// Counts below 2^53 are exact.

@@ -44,6 +44,11 @@ pub enum Source {
     Shard(fn(&OfShard) -> Option<f64>),
     /// One histogram for each shard, with the label `shard`.
     Latency(fn(&Figures) -> &Latency),
+    /// One histogram for each value of this label.
+    LatencyBy(
+        &'static str,
+        for<'a> fn(&'a Collected) -> Vec<(&'static str, &'a Latency)>,
+    ),
 }
 
 /// A value and what its label says.
@@ -675,7 +680,8 @@ mod tests {
                     .all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
             );
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
-            assert_eq!(*kind == Kind::Histogram, matches!(source, Source::Latency(_)), "{name}");
+            let is_measured = matches!(source, Source::Latency(_) | Source::LatencyBy(..));
+            assert_eq!(*kind == Kind::Histogram, is_measured, "{name}");
             let of_shards = matches!(source, Source::Shard(_) | Source::Latency(_));
             assert_eq!(name.starts_with("signal_fish_shard_"), of_shards, "{name}");
             assert!(

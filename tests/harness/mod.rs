@@ -12,6 +12,7 @@ pub mod client;
 pub mod issuer;
 pub mod jwt;
 pub mod raw;
+pub mod redis;
 pub mod run;
 pub mod secrets;
 pub mod server;

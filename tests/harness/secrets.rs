@@ -61,6 +61,13 @@ pub fn configured(config: &Value) {
         if name.ends_with("_token") || name.ends_with("_secret") || name == "secret" {
             remember(text);
         }
+        if name == "redis_url" {
+            remember(text);
+            // The password in it.
+            if let Some((who, _)) = text.rsplit_once('@') {
+                remember(who.rsplit_once(':').map_or(who, |(_, password)| password));
+            }
+        }
     });
 }
 

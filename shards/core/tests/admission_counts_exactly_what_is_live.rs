@@ -62,7 +62,7 @@ impl Model {
             Ask::Create { ip } => self.attempt(*ip, true),
             Ask::OpenRoom { ip, app, game } => self.attempt(*ip, true).or_else(|| self.open_room(*app, game.clone())),
             // What the relay asks has tests of its own, beside the rules.
-            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } => panic!("not drawn"),
+            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } | Ask::Sit { .. } => panic!("not drawn"),
         }
     }
 
@@ -238,7 +238,7 @@ fn give_back(admission: &mut Admission, model: &mut Model, granted: Granted) {
                 .swap_remove(place.expect("a granted permit is in the model"));
             admission.give_back(Notice::RoomEnded(permit));
         }
-        Verdict::Lent(_) => panic!("nobody asked for a loan"),
+        Verdict::Lent(_) | Verdict::Seated(_) => panic!("nobody asked for it"),
         Verdict::Admitted | Verdict::Refused(_) => {}
     }
 }

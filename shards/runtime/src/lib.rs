@@ -9,6 +9,7 @@
 
 mod bell;
 mod clock;
+mod cluster;
 mod control;
 mod desk;
 mod fault;
@@ -20,6 +21,7 @@ mod sockets;
 mod thread;
 mod warnings;
 
+pub use cluster::{ClusterInbox, ClusterSender, PUBLISHED_BYTES_MAX, PUBLISHED_MAX, ToCluster, cluster_channel};
 pub use control::{AtControl, ToControl, control_channel};
 pub use desk::{DeskReceiver, DeskSender, desk_channel};
 pub use fault::Fault;

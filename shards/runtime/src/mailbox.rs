@@ -11,10 +11,10 @@ use std::sync::Arc;
 /// What other threads send to a shard.
 pub type Mail = shard::Mail<OwnedFd>;
 
-/// The sending side of a shard's mailbox; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Mailbox {
-    sender: Sender<Mail>,
+/// The sending side of a mailbox: of a shard's, unless `M` says otherwise. Cheap to clone.
+#[derive(Debug)]
+pub struct Mailbox<M = Mail> {
+    sender: Sender<M>,
     capacity: usize,
     bell: Arc<Bell>,
     wake: Arc<OwnedFd>,
@@ -22,8 +22,8 @@ pub struct Mailbox {
 
 /// The receiving side, owned by the shard.
 #[derive(Debug)]
-pub struct Inbox {
-    receiver: Receiver<Mail>,
+pub struct Inbox<M = Mail> {
+    receiver: Receiver<M>,
     ear: Ear,
     wake: Arc<OwnedFd>,
 }
@@ -34,7 +34,7 @@ pub struct Inbox {
 ///
 /// # Errors
 /// What the system says: no descriptor or memory left.
-pub fn mailbox(capacity: usize) -> io::Result<(Mailbox, Inbox)> {
+pub fn mailbox<M>(capacity: usize) -> io::Result<(Mailbox<M>, Inbox<M>)> {
     let (sender, receiver) = unbounded();
     let bell = Arc::new(Bell::new());
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
@@ -52,12 +52,12 @@ pub fn mailbox(capacity: usize) -> io::Result<(Mailbox, Inbox)> {
     Ok((mailbox, inbox))
 }
 
-impl Mailbox {
+impl<M> Mailbox<M> {
     /// Delivers `mail` and wakes the shard; never blocks.
     ///
     /// # Errors
     /// Gives the mail back when the mailbox is full or its shard has ended.
-    pub fn try_send(&self, mail: Mail) -> Result<(), Mail> {
+    pub fn try_send(&self, mail: M) -> Result<(), M> {
         self.try_push(mail)?;
         self.ring();
         Ok(())
@@ -67,7 +67,7 @@ impl Mailbox {
     ///
     /// # Errors
     /// As [`Self::try_send`].
-    pub fn try_push(&self, mail: Mail) -> Result<(), Mail> {
+    pub fn try_push(&self, mail: M) -> Result<(), M> {
         if self.sender.len() >= self.capacity {
             return Err(mail);
         }
@@ -89,14 +89,25 @@ impl Mailbox {
     }
 }
 
-impl Inbox {
+impl<M> Clone for Mailbox<M> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            capacity: self.capacity,
+            bell: Arc::clone(&self.bell),
+            wake: Arc::clone(&self.wake),
+        }
+    }
+}
+
+impl<M> Inbox<M> {
     /// Whether there may be mail. Costs one load while there is none.
     pub(crate) fn has_mail(&self) -> bool {
         self.ear.has_mail()
     }
 
     /// Takes the next piece of mail.
-    pub(crate) fn take(&mut self) -> Option<Mail> {
+    pub(crate) fn take(&mut self) -> Option<M> {
         self.ear.take(|| self.receiver.try_recv().ok())
     }
 

@@ -1,10 +1,12 @@
 //! What leaves a shard for others, and what arrives for it.
 
+use crate::cluster::ClusterSender;
 use crate::control::ToControl;
 use crate::desk::DeskSender;
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::observer::{Observed, ObserverSender};
 use signal_fish_core::ShardIndex;
+use signal_fish_core::effects::Published;
 use signal_fish_core::protocol::signal_fish::Observation;
 use signal_fish_core::shard::{Post, Request, ToDesk};
 use std::os::fd::OwnedFd;
@@ -20,8 +22,12 @@ pub(crate) struct ShardPost<M: From<Request>> {
     pub(crate) control: ToControl<M>,
     pub(crate) desk: DeskSender,
     pub(crate) observer: Option<ObserverSender>,
+    /// To the thread that talks to Redis, if there is one.
+    pub(crate) cluster: Option<ClusterSender>,
     /// Requests were made in this turn.
     pub(crate) requested: bool,
+    /// Something was published in this turn.
+    pub(crate) published: bool,
 }
 
 impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
@@ -55,7 +61,21 @@ impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
         }
     }
 
+    fn publish(&mut self, message: Published) -> Result<(), Published> {
+        let Some(cluster) = &self.cluster else {
+            return Err(message);
+        };
+        cluster.push(message)?;
+        self.published = true;
+        Ok(())
+    }
+
     fn turn_ends(&mut self) {
+        if std::mem::take(&mut self.published)
+            && let Some(cluster) = &self.cluster
+        {
+            cluster.ring();
+        }
         if std::mem::take(&mut self.requested) {
             self.control.ring();
         }
@@ -108,7 +128,9 @@ mod tests {
             control,
             desk: desk_channel().0,
             observer: None,
+            cluster: None,
             requested: false,
+            published: false,
         };
         let slot = Slot {
             index: 0,

@@ -1,6 +1,7 @@
 //! The thread of a shard: turns, and sleep between them.
 
 use crate::clock::Clock;
+use crate::cluster::ClusterSender;
 use crate::control::ToControl;
 use crate::desk::DeskSender;
 use crate::fault::{Fault, Stall};
@@ -39,6 +40,8 @@ pub struct Surroundings<M> {
     pub desk: DeskSender,
     /// To the observer, if there is one.
     pub observer: Option<ObserverSender>,
+    /// To the thread that talks to Redis, if other nodes share rooms.
+    pub cluster: Option<ClusterSender>,
     /// Start of the process's monotonic clock, the same for all shards.
     pub start: Instant,
 }
@@ -65,6 +68,7 @@ impl ShardThread {
             control,
             desk,
             observer,
+            cluster,
             start,
         } = surroundings;
         let sockets = TcpSockets::new(listeners, inbox.wake())?;
@@ -74,7 +78,9 @@ impl ShardThread {
             control,
             desk,
             observer,
+            cluster,
             requested: false,
+            published: false,
         };
         let clock = Clock::new(start);
         let stall = Stall::of(plan.index.0);

@@ -2,7 +2,7 @@
 
 use crate::config::check;
 use crate::config::key::Kind::{Bool, Integer, OptionalText, Text, TextList};
-use crate::config::key::{Standing, key};
+use crate::config::key::key;
 use crate::config::secret::Secret;
 use crate::config::section::{DAY_SECS, MANY, MIB, RELAY, U32_MAX, milliseconds, seconds, section};
 use serde_json::{Value, json};
@@ -81,25 +81,30 @@ section! {
 
         /// Subprotocol that a client must offer. Null: none.
         pub subprotocol: Option<String> = key("relay.subprotocol", OptionalText(check::SUBPROTOCOL), Value::Null);
+
+        /// Redis or Valkey through which several nodes share rooms: `redis://[[user]:password@]host[:port][/database]`. Null:
+        /// one node.
+        pub redis_url: Secret<Option<String>> = key("relay.redis_url", OptionalText(check::REDIS_URL), Value::Null)
+            .weigh("Without an answer of Redis nobody enters the relay. The connection is not encrypted.")
+            .secret();
+
+        /// Time after which Redis forgets a room that no node refreshes.
+        #[serde(deserialize_with = "seconds", rename = "room_ttl_secs")]
+        pub room_ttl: Duration = key("relay.room_ttl_secs", Integer(1, U32_MAX), 3600)
+            .unit("seconds")
+            .weigh("Every third of it each node registers its clients again.");
+
+        /// Failures of Redis in a row, on one connection, that open the breaker: nobody enters the relay then.
+        pub cb_error_threshold: u32 = key("relay.cb_error_threshold", Integer(1, U32_MAX), 3).unit("failures");
+
+        /// Time that the breaker stays open. Then Redis is tried again.
+        #[serde(deserialize_with = "milliseconds", rename = "cb_open_ms")]
+        pub cb_open: Duration = key("relay.cb_open_ms", Integer(1, U32_MAX), 30_000)
+            .unit("milliseconds")
+            .weigh("The same on all nodes: for that long after an outage nobody takes another node for dead.");
     }
     sections {
         pub auth: RelayAuth;
-    }
-    no_field {
-        /// Redis that joins several nodes.
-        key("relay.redis_url", OptionalText(check::NOT_EMPTY), Value::Null)
-            .weigh("Not built yet: one node.")
-            .secret()
-            .standing(Standing::NotBuilt);
-
-        /// Time after which Redis forgets a room that nobody refreshes.
-        key("relay.room_ttl_secs", Integer(1, U32_MAX), 3600).unit("seconds").standing(Standing::Idle);
-
-        /// Failures of Redis in a row that open the breaker.
-        key("relay.cb_error_threshold", Integer(1, U32_MAX), 3).standing(Standing::Idle);
-
-        /// Time that the breaker stays open.
-        key("relay.cb_open_ms", Integer(1, U32_MAX), 30_000).unit("milliseconds").standing(Standing::Idle);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::loans::Loan;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Position of an app in the configured list.
@@ -71,6 +72,14 @@ pub enum Ask {
         /// Messages that were spent since the last report.
         spent: u32,
     },
+    /// May this client enter a room of the relay that several nodes share? Granted with a [`Seat`]. The thread that talks
+    /// to Redis answers, beside admission.
+    Sit {
+        /// Room.
+        room: Arc<str>,
+        /// Id of the client.
+        client: [u8; 16],
+    },
 }
 
 /// A token of a client, which is shown nowhere.
@@ -108,6 +117,8 @@ pub enum Verdict {
     RoomOpened(Permit),
     /// Go on, and give back what is left of this.
     Lent(Loan),
+    /// Go on, and keep this while the client is in its room.
+    Seated(Seat),
     /// No.
     Refused(Refusal),
 }
@@ -165,6 +176,12 @@ pub enum Refusal {
         /// After how long there is something to lend.
         retry_after: Duration,
     },
+    /// The room that several nodes share is full.
+    RoomFull,
+    /// Redis does not answer for the moment, and nobody is let in.
+    BreakerOpen,
+    /// Redis failed while it was asked.
+    Redis,
 }
 
 /// One counted connection. Held by whoever owns the connection; travels with it in a handoff.
@@ -184,6 +201,15 @@ pub struct Permit {
     pub(super) game: Box<str>,
 }
 
+/// The place of a client in a room that several nodes share.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a seat that is dropped instead of given back is kept for ever"]
+pub struct Seat {
+    room: Arc<str>,
+    client: [u8; 16],
+    taken: bool,
+}
+
 /// Something that was counted has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -193,6 +219,8 @@ pub enum Notice {
     RoomEnded(Permit),
     /// An address needs its messages no more here.
     LoanEnded(Loan),
+    /// A client is gone from its room, or did not enter after all.
+    SeatEnded(Seat),
 }
 
 impl Verdict {
@@ -203,6 +231,7 @@ impl Verdict {
             Self::Connected(ticket) => Some(Notice::ConnectionEnded(ticket)),
             Self::RoomOpened(permit) => Some(Notice::RoomEnded(permit)),
             Self::Lent(loan) => Some(Notice::LoanEnded(loan)),
+            Self::Seated(seat) => Some(Notice::SeatEnded(seat)),
             Self::Admitted | Self::Refused(_) => None,
         }
     }
@@ -227,5 +256,39 @@ impl Permit {
     #[must_use]
     pub fn game(&self) -> (Option<AppIndex>, &str) {
         (self.app, &self.game)
+    }
+}
+
+impl Seat {
+    /// A place that nobody has taken yet.
+    pub fn new(room: Arc<str>, client: [u8; 16]) -> Self {
+        Self {
+            room,
+            client,
+            taken: false,
+        }
+    }
+
+    /// The client is in the room from now on: when the seat ends, the others are told.
+    pub fn take(&mut self) {
+        self.taken = true;
+    }
+
+    /// Whether the client has been in the room.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.taken
+    }
+
+    /// The room.
+    #[must_use]
+    pub fn room(&self) -> &Arc<str> {
+        &self.room
+    }
+
+    /// Id of the client.
+    #[must_use]
+    pub fn client(&self) -> [u8; 16] {
+        self.client
     }
 }

@@ -17,7 +17,7 @@ mod loans;
 mod rules;
 mod totals;
 
-pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Ticket, Token, Verdict};
+pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Seat, Ticket, Token, Verdict};
 pub use attempts::WINDOWS_MAX;
 pub use bans::{BANS_MAX, TooManyBans};
 pub use bucket::{Bucket, Rate};

@@ -97,6 +97,8 @@ impl Admission {
             Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::OpenRoom { ip, app, game } => self.open_room(normalise(ip), app, game).map(Verdict::RoomOpened),
+            // Admission shares no rooms with other nodes.
+            Ask::Sit { .. } => Err(Refusal::Redis),
             // Admission has no keys: nobody gets past it with a token.
             Ask::Verify { .. } => Err(Refusal::Token),
             Ask::Enter { ip, lend } => {
@@ -129,6 +131,8 @@ impl Admission {
                 self.games.remove((app, game));
             }
             Notice::LoanEnded(loan) => self.loans.give_back(self.now, loan),
+            // Whoever granted it takes it back.
+            Notice::SeatEnded(_) => {}
         }
     }
 

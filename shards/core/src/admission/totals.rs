@@ -74,6 +74,8 @@ impl Refusals {
             Refusal::Token | Refusal::RoomClaim => &mut self.tokens,
             Refusal::ConnectionRate => &mut self.connection_rate,
             Refusal::MessageRate { .. } => &mut self.message_rate,
+            // These are not admission's; the shard that is told counts them.
+            Refusal::RoomFull | Refusal::BreakerOpen | Refusal::Redis => return,
         };
         *counter += 1;
     }

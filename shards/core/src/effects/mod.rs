@@ -14,6 +14,7 @@ use crate::Now;
 use crate::admission::{Ask, Notice};
 use crate::slot::{ShardIndex, Slot};
 use crate::ws::{Kind, write_close};
+use std::sync::Arc;
 
 /// What a protocol is given with every event: the time, the connection that the event belongs to, and the effects.
 #[derive(Debug)]
@@ -97,6 +98,18 @@ pub(crate) enum Effect {
     Close(Slot),
     Ping(Slot),
     Move(Slot, ShardIndex),
+    Publish(Box<Published>),
+}
+
+/// A message that goes to other nodes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Room of the relay.
+    pub room: Arc<str>,
+    /// Id of the client that sent it.
+    pub client: [u8; 16],
+    /// The message, as its client sent it.
+    pub text: Box<str>,
 }
 
 impl Effects {
@@ -119,6 +132,11 @@ impl Effects {
     /// Gives something back to admission.
     pub fn notify(&mut self, notice: Notice) {
         self.queue.push(Effect::Notify(notice));
+    }
+
+    /// Publishes a message to other nodes.
+    pub fn publish(&mut self, message: Published) {
+        self.queue.push(Effect::Publish(Box::new(message)));
     }
 
     /// Sends the bytes of an HTTP answer.

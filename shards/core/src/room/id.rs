@@ -18,6 +18,12 @@ macro_rules! id {
                 Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
             }
 
+            /// The id with these 16 bytes, in network order.
+            #[must_use]
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             /// Reads the hyphenated, simple, braced or urn form, in any case.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {

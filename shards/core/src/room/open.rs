@@ -66,6 +66,12 @@ impl<R: Default> OpenRooms<R> {
         Some(handle)
     }
 
+    /// The room with this key, if there is one.
+    #[must_use]
+    pub fn find(&self, key: &RoomKey) -> Option<RoomHandle> {
+        self.by_key.get(key).copied()
+    }
+
     /// Newcomers find this room no more; the next one opens another.
     pub fn shut(&mut self, handle: RoomHandle) {
         if let Some(Some(place)) = self.places.get_mut(handle.0 as usize)

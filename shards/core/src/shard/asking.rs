@@ -49,6 +49,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Effect::Close(slot) => self.begin_closing(slot, false),
             Effect::Ping(slot) => self.ping(slot),
             Effect::Move(slot, to) => self.leaving.push((slot, to)),
+            Effect::Publish(message) => {
+                if self.post.publish(*message).is_err() {
+                    self.protocols.relay.unpublished();
+                }
+            }
         }
     }
 

@@ -273,7 +273,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             match mail {
                 Mail::Verdict { slot, verdict, .. } => self.decided(slot, verdict),
                 Mail::Connection(moving) => self.arrive(*moving),
-                Mail::Answer { .. } | Mail::Piece(_) | Mail::Question { .. } | Mail::Reload(_) | Mail::Drain => {}
+                Mail::Answer { .. }
+                | Mail::Piece(_)
+                | Mail::Question { .. }
+                | Mail::Relayed(_)
+                | Mail::Breaker(_)
+                | Mail::Reload(_)
+                | Mail::Drain => {}
             }
         }
         self.flush(usize::MAX);

@@ -3,7 +3,9 @@
 use super::moving::Moving;
 use super::report::{Figures, Report};
 use crate::admission::{Ask, Notice, Verdict};
+use crate::effects::Published;
 use crate::http::{DeskAnswer, Inquiry, Sites};
+use crate::protocol::relay::Relayed;
 use crate::protocol::signal_fish::{Observation, Settings};
 use crate::protocol::{Message, Protocol, Trouble};
 use crate::room::{MemberId, RoomDetail, RoomId, RoomPage, RoomQuery};
@@ -39,6 +41,14 @@ pub trait Post<K> {
     /// This happened in the turn that ends. `unix` is its time, since 1970-01-01T00:00:00Z. Only called while somebody
     /// observes (`signal_fish::Settings::observed`); never blocks.
     fn observed(&mut self, _unix: Duration, _observations: Vec<Observation>) {}
+
+    /// Publishes a message to other nodes; never blocks.
+    ///
+    /// # Errors
+    /// Gives it back when too much waits to be published, or there are no other nodes.
+    fn publish(&mut self, message: Published) -> Result<(), Published> {
+        Err(message)
+    }
 
     /// The turn is over: the control plane may look at what was requested in it.
     fn turn_ends(&mut self) {}
@@ -114,6 +124,10 @@ pub enum Mail<K> {
         /// What is asked.
         question: Question,
     },
+    /// A message of another node, for a room of the relay.
+    Relayed(Relayed),
+    /// Whether the breaker of the connection to Redis is open: nobody enters a room of the relay while it is.
+    Breaker(bool),
     /// From now on this holds.
     Reload(Arc<Reload>),
     /// Close every client and end.
@@ -126,7 +140,13 @@ impl<K> Mail<K> {
         match self {
             Self::Verdict { verdict, .. } => verdict.give_back().into_iter().for_each(notify),
             Self::Connection(moving) => moving.state.abandon(&mut notify),
-            Self::Answer { .. } | Self::Piece(_) | Self::Question { .. } | Self::Reload(_) | Self::Drain => {}
+            Self::Answer { .. }
+            | Self::Piece(_)
+            | Self::Question { .. }
+            | Self::Relayed(_)
+            | Self::Breaker(_)
+            | Self::Reload(_)
+            | Self::Drain => {}
         }
     }
 }

@@ -101,6 +101,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 Mail::Answer { slot, number, answer } => self.answered_by_desk(slot, number, &answer),
                 Mail::Piece(piece) => self.feed_streams(&piece),
                 Mail::Question { number, question } => self.reply(number, &question),
+                Mail::Relayed(message) => {
+                    self.protocols.relay.relayed(&message, &mut self.effects);
+                    self.settle();
+                }
+                Mail::Breaker(open) => self.protocols.relay.breaker(open),
                 Mail::Reload(reload) => self.reload(&reload),
                 Mail::Drain => self.drain(),
             }

@@ -45,7 +45,7 @@ impl Counts {
             // The share of an address has tests of its own; what was answered holds.
             Ask::Authenticate { .. } => !refused,
             // So have the rates of the relay.
-            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } => !refused,
+            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } | Ask::Sit { .. } => !refused,
         };
         assert_eq!(!refused, expected, "{ask:?} was answered with {verdict:?} at {now:?}");
         match (ask, verdict) {
@@ -128,8 +128,8 @@ impl Counts {
     /// Something comes back. It was granted, and did not come back before.
     pub(super) fn ended(&mut self, notice: &Notice) {
         let count = match notice {
-            // Admission's own tests hold the sums of loans.
-            Notice::LoanEnded(_) => return,
+            // Admission's own tests hold the sums of loans; seats are not admission's.
+            Notice::LoanEnded(_) | Notice::SeatEnded(_) => return,
             Notice::ConnectionEnded(ticket) => self.connections.get_mut(&ticket.ip()),
             Notice::RoomEnded(permit) => {
                 let (app, game) = permit.game();

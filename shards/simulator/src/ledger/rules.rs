@@ -320,6 +320,9 @@ pub(super) fn code(refusal: &Refusal) -> &'static str {
         | Refusal::CreationRate { .. }
         | Refusal::AuthenticationRate
         // The relay has no such codes.
+        | Refusal::RoomFull
+        | Refusal::BreakerOpen
+        | Refusal::Redis
         | Refusal::Token
         | Refusal::RoomClaim
         | Refusal::ConnectionRate

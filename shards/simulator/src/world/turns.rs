@@ -243,7 +243,13 @@ impl World {
                 match mail {
                     Mail::Verdict { verdict, .. } => self.give_back(verdict),
                     Mail::Connection(_) => self.lost = true,
-                    Mail::Drain | Mail::Reload(_) | Mail::Answer { .. } | Mail::Piece(_) | Mail::Question { .. } => {}
+                    Mail::Drain
+                    | Mail::Reload(_)
+                    | Mail::Answer { .. }
+                    | Mail::Piece(_)
+                    | Mail::Question { .. }
+                    | Mail::Relayed(_)
+                    | Mail::Breaker(_) => {}
                 }
             }
         }

@@ -27,6 +27,8 @@ pub struct Counters {
     pub closed_slow: u64,
     /// Connections closed for too many invalid messages in a row.
     pub closed_invalid: u64,
+    /// Messages that did not get on their way to other nodes, because too many waited.
+    pub unpublished: u64,
     /// Connections refused, by [`Refusal`].
     pub refused: [u64; Refusal::ALL.len()],
 }

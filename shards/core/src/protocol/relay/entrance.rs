@@ -9,6 +9,8 @@ use std::borrow::Cow;
 /// Why a client does not get in. Each is a close after the upgrade, because a browser cannot see an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
+    /// Redis does not answer for the moment.
+    Breaker,
     /// `require_wss`, and it came without TLS.
     Wss,
     /// The room id is missing, repeated, malformed or too long.
@@ -25,13 +27,16 @@ pub enum Refusal {
     Rate,
     /// Too many connections of the address.
     Connections,
+    /// Redis failed while the client entered.
+    Redis,
     /// The room is full.
     Full,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
+        Self::Breaker,
         Self::Wss,
         Self::RoomId,
         Self::Origin,
@@ -40,6 +45,7 @@ impl Refusal {
         Self::RoomClaim,
         Self::Rate,
         Self::Connections,
+        Self::Redis,
         Self::Full,
     ];
 
@@ -47,6 +53,7 @@ impl Refusal {
     #[must_use]
     pub fn close(self) -> (u16, &'static str) {
         match self {
+            Self::Breaker => (1013, "Service unavailable"),
             Self::Wss => (1008, "WSS required"),
             Self::RoomId => (1008, "Invalid roomId"),
             Self::Origin => (1008, "Origin not allowed"),
@@ -55,6 +62,7 @@ impl Refusal {
             Self::RoomClaim => (1008, "Room not allowed"),
             Self::Rate => (1013, "Rate limited"),
             Self::Connections => (1008, "Too many connections"),
+            Self::Redis => (1011, "Internal error"),
             Self::Full => (1000, "Room is full"),
         }
     }
@@ -63,6 +71,7 @@ impl Refusal {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
+            Self::Breaker => "breaker",
             Self::Wss => "wss",
             Self::RoomId => "room_id",
             Self::Origin => "origin",
@@ -71,6 +80,7 @@ impl Refusal {
             Self::RoomClaim => "room_claim",
             Self::Rate => "rate",
             Self::Connections => "connections",
+            Self::Redis => "redis",
             Self::Full => "full",
         }
     }
@@ -92,8 +102,11 @@ pub(super) fn room_of(query: Option<&str>, length_max: usize) -> Option<Box<str>
     ((1..=length_max).contains(&room.len()) && room.bytes().all(fits)).then(|| room.into())
 }
 
-/// Every check that needs no question, in order.
-pub(super) fn check(opening: &Opening, settings: &Settings) -> Result<Wish, Refusal> {
+/// Every check that needs no question, in order. `breaker_open`: Redis does not answer for the moment.
+pub(super) fn check(opening: &Opening, settings: &Settings, breaker_open: bool) -> Result<Wish, Refusal> {
+    if breaker_open {
+        return Err(Refusal::Breaker);
+    }
     if settings.require_wss && !opening.secure {
         return Err(Refusal::Wss);
     }

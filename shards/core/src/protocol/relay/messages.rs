@@ -91,6 +91,9 @@ impl Relay {
         };
         client.invalid_in_a_row = 0;
         let (id, handle) = (client.id, client.room);
+        if let Some(seat) = &client.seat {
+            cx.fx.publish(seat.publish(text));
+        }
         self.counters.messages += 1;
         self.deliver(cx, handle, id, text);
     }

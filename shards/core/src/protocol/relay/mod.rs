@@ -10,21 +10,26 @@
 //! | `state` | sessions and rooms of a shard; clients enter and leave |
 //! | `messages` | what clients send: rates, schema, forwarding |
 //! | `pools` | messages that are lent to the addresses of a shard |
+//! | `shared` | rooms that other nodes share: seats, and messages of other nodes |
+//! | `envelope` | what nodes publish |
 //! | `wire` | what is valid, and what the server says |
 //! | `settings`, `counters` | what operators set, what is counted |
 //!
-//! Several nodes would share rooms: `Relay::deliver` is where a message of another node would be handed to the clients
-//! here, and where one of theirs would be handed on.
+//! With `relay.redis_url` several nodes share the rooms. A client then needs a seat, which is asked for after everything
+//! else; what it sends is published as well; what other nodes published comes as mail.
 
 mod counters;
 mod entrance;
+pub mod envelope;
 mod messages;
 mod pools;
 mod settings;
+mod shared;
 mod state;
 pub mod wire;
 
 pub use counters::{Counters, Gauges};
 pub use entrance::Refusal;
 pub use settings::Settings;
+pub use shared::{Relayed, home_of};
 pub use state::Relay;

@@ -10,8 +10,10 @@ use std::time::Duration;
 pub struct Settings {
     /// `relay.room_id_max_length`.
     pub room_id_length_max: usize,
-    /// `relay.room_capacity`.
+    /// `relay.room_capacity`. Where rooms are shared, whoever counts them heeds it.
     pub room_capacity: usize,
+    /// `relay.redis_url` is set: other nodes share the rooms.
+    pub shared: bool,
     /// `relay.heartbeat_interval_ms`.
     pub heartbeat_interval: Duration,
     /// `relay.messages_per_10s`, of one client.
@@ -38,6 +40,7 @@ impl Default for Settings {
         Self {
             room_id_length_max: 128,
             room_capacity: 100,
+            shared: false,
             heartbeat_interval: Duration::from_secs(30),
             client_messages: Rate::per_10s(100),
             ip_messages: Rate::per_10s(500),

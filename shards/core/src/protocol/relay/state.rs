@@ -8,7 +8,7 @@ use super::pools::Pools;
 use super::settings::Settings;
 use super::wire;
 use crate::Now;
-use crate::admission::{self, Ask, Bucket, Verdict};
+use crate::admission::{self, Ask, Bucket, Notice, Seat, Verdict};
 use crate::effects::{Cx, Effects};
 use crate::entry::{Routing, draw_hashing, grant};
 use crate::http;
@@ -27,12 +27,14 @@ const TEXT: Dialect = Dialect(0);
 pub struct Relay {
     pub(super) settings: Settings,
     routing: Routing,
-    random: Box<dyn Rng + Send>,
+    pub(super) random: Box<dyn Rng + Send>,
     pub(super) sessions: BySlot<Session>,
     pub(super) rooms: OpenRooms<Room>,
     pub(super) pools: Pools,
     pub(super) counters: Counters,
-    clients: usize,
+    pub(super) clients: usize,
+    /// The rooms are shared, and Redis does not answer for the moment.
+    pub(super) breaker_open: bool,
 }
 
 /// A connection.
@@ -47,11 +49,13 @@ pub(super) enum Session {
 /// A connection whose upgrade is not answered yet.
 #[derive(Debug)]
 pub(super) struct Entering {
-    ip: IpAddr,
-    room: Box<str>,
-    answer: Vec<u8>,
+    pub(super) ip: IpAddr,
+    pub(super) room: Box<str>,
+    pub(super) answer: Vec<u8>,
     /// It has no ticket: it is refused at the end of the checks.
-    ticketless: bool,
+    pub(super) ticketless: bool,
+    /// It is counted among the clients of its address, and waits for a seat.
+    pub(super) sits_next: Option<MemberId>,
 }
 
 /// A client in a room.
@@ -65,6 +69,8 @@ pub(super) struct Client {
     next_ping: Duration,
     /// A message that waits until more is lent to its address.
     pub(super) held: Option<Held>,
+    /// Its place in a room that other nodes share.
+    pub(super) seat: Option<Box<Seat>>,
 }
 
 /// A message that waits for more to be lent. `None`: it is not even text.
@@ -84,6 +90,7 @@ impl Relay {
     pub fn new(settings: Settings, routing: Routing, mut random: Box<dyn Rng + Send>) -> Self {
         // With the routing's seeds the keys of a shard would share their low hash bits.
         let hashing = draw_hashing(&mut *random);
+        let shared = settings.shared;
         Self {
             settings,
             routing,
@@ -93,6 +100,8 @@ impl Relay {
             pools: Pools::new(hashing),
             counters: Counters::default(),
             clients: 0,
+            // Until Redis has answered for the first time.
+            breaker_open: shared,
         }
     }
 
@@ -116,13 +125,13 @@ impl Relay {
     /// The shard of the room that the URL names. Who is refused anyway is refused where it is.
     #[must_use]
     pub fn home(&self, opening: &Opening) -> Option<ShardIndex> {
-        let Wish { room, .. } = entrance::check(opening, &self.settings).ok()?;
+        let Wish { room, .. } = entrance::check(opening, &self.settings, self.breaker_open).ok()?;
         Some(self.routing.room(&key(&room)))
     }
 
     /// A connection asks for its upgrade.
     pub fn opened(&mut self, cx: &mut Cx<'_>, opening: Opening) {
-        let checked = entrance::check(&opening, &self.settings);
+        let checked = entrance::check(&opening, &self.settings, self.breaker_open);
         let subprotocol = self.settings.subprotocol.as_deref();
         let subprotocol = subprotocol.filter(|wanted| entrance::offers(&opening, wanted));
         let mut answer = opening.answer.into_vec();
@@ -141,6 +150,7 @@ impl Relay {
                 room: room.clone(),
                 answer,
                 ticketless: opening.ticketless,
+                sits_next: None,
             })),
         );
         match token {
@@ -168,19 +178,21 @@ impl Relay {
                         if let Some(Session::Entering(entering)) = self.sessions.remove(cx.slot) {
                             self.pools.enter(ip);
                             self.pools.put(cx.now.monotonic, loan, cx.fx);
-                            if let Err((answer, refusal)) = self.enter(cx, *entering) {
-                                self.pools.leave(ip, cx.fx);
-                                self.refuse(cx, &answer, refusal);
-                            }
+                            self.lent_to_enter(cx, entering);
                         }
                     }
+                    Verdict::Seated(seat) => self.seated(cx, seat),
                     Verdict::Refused(refusal) => {
                         let refusal = match refusal {
                             admission::Refusal::Token => Refusal::Token,
                             admission::Refusal::RoomClaim => Refusal::RoomClaim,
+                            admission::Refusal::RoomFull => Refusal::Full,
+                            admission::Refusal::BreakerOpen => Refusal::Breaker,
+                            admission::Refusal::Redis => Refusal::Redis,
                             _ => Refusal::Rate,
                         };
                         if let Some(Session::Entering(entering)) = self.sessions.remove(cx.slot) {
+                            self.stand_up(&entering, cx.fx);
                             self.refuse(cx, &entering.answer, refusal);
                         }
                     }
@@ -190,13 +202,31 @@ impl Relay {
         }
     }
 
+    /// The client is counted among those of its address: the room is next.
+    fn lent_to_enter(&mut self, cx: &mut Cx<'_>, entering: Box<Entering>) {
+        if self.settings.shared && !entering.ticketless {
+            return self.ask_to_sit(cx, entering);
+        }
+        let ip = entering.ip;
+        if let Err((answer, refusal)) = self.enter(cx, *entering, None) {
+            self.pools.leave(ip, cx.fx);
+            self.refuse(cx, &answer, refusal);
+        }
+    }
+
     /// The last checks; whoever passes them is a member, and its upgrade is answered.
-    fn enter(&mut self, cx: &mut Cx<'_>, entering: Entering) -> Result<(), (Vec<u8>, Refusal)> {
+    pub(super) fn enter(
+        &mut self,
+        cx: &mut Cx<'_>,
+        entering: Entering,
+        seat: Option<Box<Seat>>,
+    ) -> Result<(), (Vec<u8>, Refusal)> {
         let Entering {
             ip,
             room,
             answer,
             ticketless,
+            sits_next,
         } = entering;
         if ticketless {
             return Err((answer, Refusal::Connections));
@@ -207,12 +237,10 @@ impl Relay {
         let Some(room) = self.rooms.get_mut(handle) else {
             return Err((answer, Refusal::Full));
         };
-        if room.members.all().len() >= self.settings.room_capacity {
+        if !self.settings.shared && room.members.all().len() >= self.settings.room_capacity {
             return Err((answer, Refusal::Full));
         }
-        let mut bytes = [0; 16];
-        self.random.fill_bytes(&mut bytes);
-        let id = MemberId::from_random(bytes);
+        let id = sits_next.unwrap_or_else(|| draw_id(&mut *self.random));
         room.members.add(Member {
             id,
             slot: cx.slot,
@@ -227,6 +255,7 @@ impl Relay {
             invalid_in_a_row: 0,
             next_ping: cx.now.monotonic.saturating_add(self.settings.heartbeat_interval),
             held: None,
+            seat,
         };
         self.sessions.insert(cx.slot, Session::Inside(client));
         self.counters.entered += 1;
@@ -236,7 +265,7 @@ impl Relay {
     }
 
     /// The upgrade succeeds, and the connection is closed with the reason.
-    fn refuse(&mut self, cx: &mut Cx<'_>, answer: &[u8], refusal: Refusal) {
+    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, answer: &[u8], refusal: Refusal) {
         self.counters.refused[refusal as usize] += 1;
         let (code, reason) = refusal.close();
         cx.accept(answer);
@@ -245,12 +274,15 @@ impl Relay {
 
     /// The connection ended: those left are told, once.
     pub fn left(&mut self, cx: &mut Cx<'_>) {
-        let Some(Session::Inside(client)) = self.sessions.remove(cx.slot) else {
-            return;
+        let client = match self.sessions.remove(cx.slot) {
+            Some(Session::Inside(client)) => client,
+            Some(Session::Entering(entering)) => return self.stand_up(&entering, cx.fx),
+            None => return,
         };
         self.counters.left += 1;
         self.clients -= 1;
         self.pools.leave(client.ip, cx.fx);
+        give_up(client.seat, cx.fx);
         let Some(room) = self.rooms.get_mut(client.room) else {
             return;
         };
@@ -315,7 +347,10 @@ impl Relay {
         for (slot, session) in self.sessions.drain() {
             match session {
                 Session::Entering(_) => fx.answer(slot, &refusal),
-                Session::Inside(_) => self.counters.left += 1,
+                Session::Inside(client) => {
+                    self.counters.left += 1;
+                    give_up(client.seat, fx);
+                }
             }
         }
         self.clients = 0;
@@ -324,7 +359,21 @@ impl Relay {
     }
 }
 
-fn key(room: &str) -> RoomKey {
+/// A client is gone: its seat is given back.
+fn give_up(seat: Option<Box<Seat>>, fx: &mut Effects) {
+    if let Some(seat) = seat {
+        fx.notify(Notice::SeatEnded(*seat));
+    }
+}
+
+/// A client's id.
+pub(super) fn draw_id(random: &mut (dyn Rng + Send)) -> MemberId {
+    let mut bytes = [0; 16];
+    random.fill_bytes(&mut bytes);
+    MemberId::from_random(bytes)
+}
+
+pub(super) fn key(room: &str) -> RoomKey {
     RoomKey::new("relay", None, room)
 }
 

@@ -9,8 +9,19 @@ pub const SCHEMA_ERROR: &[u8] = br#"{"type":"control","action":"schema-error"}"#
 
 /// Longest `type`, in characters.
 const TYPE_CHARS_MAX: usize = 64;
-/// Types that are the server's own.
-const OF_THE_SERVER: [&str; 2] = ["control", "peer-disconnected"];
+/// The type of what a server says to one client.
+const CONTROL: &str = "control";
+/// The type of what a server says when a client is gone.
+const PEER_DISCONNECTED: &str = "peer-disconnected";
+
+/// Who may say a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// Clients.
+    Client,
+    /// Servers, to everybody in a room.
+    Server,
+}
 
 /// A client is gone.
 pub fn write_peer_disconnected(id: MemberId, out: &mut Vec<u8>) {
@@ -25,14 +36,19 @@ pub fn write_peer_disconnected(id: MemberId, out: &mut Vec<u8>) {
 /// # Errors
 /// It is not.
 pub fn check(text: &str) -> Result<(), Invalid> {
-    scan(text).ok_or(Invalid)
+    match voice(text) {
+        Some(Voice::Client) => Ok(()),
+        Some(Voice::Server) | None => Err(Invalid),
+    }
 }
 
-fn scan(text: &str) -> Option<()> {
+/// Who may say this, if it is a message for a room.
+#[inline]
+pub(super) fn voice(text: &str) -> Option<Voice> {
     /// The object around the values.
     const OUTER: usize = 1;
     let mut scanner = Scanner::new(text);
-    let mut has_type = false;
+    let mut voice = None;
     scanner.tokens(&[b"{"])?;
     scanner.space();
     loop {
@@ -40,12 +56,14 @@ fn scan(text: &str) -> Option<()> {
         scanner.tokens(&[b":"])?;
         scanner.space();
         if key == "type" {
-            if std::mem::replace(&mut has_type, true) {
-                return None;
-            }
             let kind = string(text, &mut scanner)?;
-            let fits = (1..=TYPE_CHARS_MAX).contains(&kind.chars().count()) && !OF_THE_SERVER.contains(&&*kind);
-            fits.then_some(())?;
+            let says = match &*kind {
+                CONTROL => return None,
+                PEER_DISCONNECTED => Voice::Server,
+                _ => Voice::Client,
+            };
+            let fits = (1..=TYPE_CHARS_MAX).contains(&kind.chars().count());
+            (fits && voice.replace(says).is_none()).then_some(())?;
         } else {
             scanner.value_inside(OUTER)?;
         }
@@ -57,11 +75,11 @@ fn scan(text: &str) -> Option<()> {
         scanner.space();
     }
     scanner.end()?;
-    has_type.then_some(())
+    voice
 }
 
 /// A string as what it stands for. Only one with escapes is copied.
-fn string<'a>(text: &'a str, scanner: &mut Scanner<'a>) -> Option<Cow<'a, str>> {
+pub(super) fn string<'a>(text: &'a str, scanner: &mut Scanner<'a>) -> Option<Cow<'a, str>> {
     let start = scanner.at();
     scanner.string()?;
     let quoted = text.get(start..scanner.at())?;
@@ -153,7 +171,7 @@ mod tests {
             let tree: Value = serde_json::from_str(&text).unwrap();
             let types = keys.iter().filter(|key| matches!(key.as_str(), "type" | "\\u0074ype")).count();
             let kind = tree["type"].as_str().unwrap_or_default();
-            let expected = types == 1 && !kind.is_empty() && !OF_THE_SERVER.contains(&kind);
+            let expected = types == 1 && !kind.is_empty() && ![CONTROL, PEER_DISCONNECTED].contains(&kind);
             prop_assert_eq!(check(&text).is_ok(), expected, "{}", text);
             prop_assert!(json::check(&text).is_ok());
         }

@@ -35,8 +35,11 @@ impl Failure {
             Refusal::CreationRate { retry_after_secs } => {
                 format!("Room creation rate limit exceeded. Try again in {retry_after_secs} seconds.")
             }
-            // The last four are the relay's, which asks for itself.
+            // All but the first are the relay's, which asks for itself.
             Refusal::AuthenticationRate
+            | Refusal::RoomFull
+            | Refusal::BreakerOpen
+            | Refusal::Redis
             | Refusal::Token
             | Refusal::RoomClaim
             | Refusal::ConnectionRate

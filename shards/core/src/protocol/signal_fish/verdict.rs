@@ -57,7 +57,8 @@ impl SignalFish {
             | Ask::Authenticate { .. }
             | Ask::Verify { .. }
             | Ask::Enter { .. }
-            | Ask::Lend { .. } => None,
+            | Ask::Lend { .. }
+            | Ask::Sit { .. } => None,
         }
     }
 

@@ -161,7 +161,7 @@ impl World {
             Effect::Ask(slot, ask) => self.asks.push_back((shard, slot, ask)),
             Effect::Notify(notice) => self.admission.give_back(notice),
             Effect::Close(slot) => self.clients[slot.index as usize].closed = true,
-            Effect::Ping(_) => {}
+            Effect::Ping(_) | Effect::Publish(_) => {}
             Effect::Resume(slot) => assert!(!self.shards[shard].protocol.waits(slot)),
             Effect::Move(slot, to) => {
                 let to = usize::from(to.0);
