@@ -4,6 +4,7 @@
 #
 # SIGNAL_FISH_BINARY=PATH   the server; otherwise the release binary, which is built
 # COUNT=1000                messages each way
+# CERTIFICATES=DIR          over wss://, with what scripts/dev-certificates.sh wrote there
 # SCRATCH=DIR               where the two packages are installed, once
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,7 +30,15 @@ if [[ ! -x $scratch/venv/bin/python ]] || ! "$scratch/venv/bin/python" -c 'impor
     "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check 'websockets>=14,<17'
 fi
 
-printf '{"logging": {"enable_file_logging": false}}\n' >"$scratch/server.json"
+scheme=ws security=
+if [[ -n ${CERTIFICATES:-} ]]; then
+    scheme=wss
+    security=$(printf '"enabled": true, "certificate_path": "%s/server.pem", "private_key_path": "%s/server.key"' \
+        "$CERTIFICATES" "$CERTIFICATES")
+    export NODE_EXTRA_CA_CERTS=$CERTIFICATES/ca.pem SSL_CERT_FILE=$CERTIFICATES/ca.pem
+fi
+printf '{"logging": {"enable_file_logging": false}, "security": {"transport": {"tls": {%s}}}}\n' "$security" \
+    >"$scratch/server.json"
 # The log of the last run names another port.
 : >"$scratch/server.log"
 "$binary" --config "$scratch/server.json" --port 0 --bind 127.0.0.1 >"$scratch/server.log" 2>&1 &
@@ -50,6 +59,6 @@ if [[ -z $address ]]; then
 fi
 
 failed=0
-INTEROP_MODULES=$scratch node scripts/interop/node.mjs "ws://$address/v2/ws" "$count" || failed=1
-"$scratch/venv/bin/python" scripts/interop/python.py "ws://$address/v2/ws" "$count" || failed=1
+INTEROP_MODULES=$scratch node scripts/interop/node.mjs "$scheme://$address/v2/ws" "$count" || failed=1
+"$scratch/venv/bin/python" scripts/interop/python.py "$scheme://$address/v2/ws" "$count" || failed=1
 exit "$failed"

@@ -164,7 +164,12 @@ impl Shards {
     }
 
     /// Collects everything. What did not reply in time is as it was.
-    pub(super) fn collect(&mut self, replies: &Receiver<ToDesk>, denied: Denied) -> Collected {
+    pub(super) fn collect(
+        &mut self,
+        replies: &Receiver<ToDesk>,
+        denied: Denied,
+        certificate_seconds: Option<f64>,
+    ) -> Collected {
         let began = Instant::now();
         let deadline = began + WAIT_MAX;
         let depths: Vec<_> = self.mailboxes.iter().map(Mailbox::depth).collect();
@@ -188,6 +193,7 @@ impl Shards {
             admission_is_fresh,
             process: Process::read(uptime),
             denied,
+            certificate_seconds,
         }
     }
 
