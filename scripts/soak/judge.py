@@ -61,7 +61,7 @@ def judge_reports(folder, facts):
                 continue
             report = json.loads(path.read_text())
             messages, connections = report["messages"], report["connections"]
-            for key in ("lost", "duplicated", "out_of_order", "misdelivered"):
+            for key in ("lost", "duplicated", "out_of_order", "misdelivered", "truncated", "corrupted", "forged"):
                 expect(messages[key] == 0, f"{name}: {messages[key]} messages {key}")
             expect(messages["delivered"] == messages["expected"], f"{name}: {messages}")
             for key, count in (("lost", connections["lost"]), ("failed", connections["failed"] + report["failed"])):
