@@ -45,13 +45,7 @@ binary=$(realpath "$binary")
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v javac >/dev/null || missing+=(default-jdk-headless)
-if ((${#missing[@]})); then
-    as_root=()
-    ((EUID == 0)) || as_root=(sudo -n)
-    "${as_root[@]}" apt-get update -q >"$work/apt.log" 2>&1 &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            "${missing[@]}" >>"$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; fail "${missing[*]} could not be installed"; }
-fi
+((${#missing[@]} == 0)) || scripts/apt.sh "${missing[@]}"
 if ! "$scratch/venv/bin/python" -c 'import sslyze' 2>/dev/null; then
     python3 -m venv "$scratch/venv"
     "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check 'sslyze==6.3.1'
