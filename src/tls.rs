@@ -7,6 +7,7 @@ use crate::Config;
 use crate::config::ClientAuth;
 use crate::host::Finding;
 use signal_fish_core::transport::Acceptor;
+use std::time::SystemTime;
 
 /// Something wrong with a key or its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +89,17 @@ pub(crate) fn holds(config: &Config) -> Option<String> {
         .tls
         .enabled
         .then(|| files::holds(config))
+        .flatten()
+}
+
+/// When the certificate expires; `None` without TLS.
+pub(crate) fn expires(config: &Config) -> Option<SystemTime> {
+    config
+        .security
+        .transport
+        .tls
+        .enabled
+        .then(|| files::expires(config))
         .flatten()
 }
 
@@ -253,6 +265,11 @@ mod files {
         Some(format!("from {} until {}, {days} days left", time(from), time(until)))
     }
 
+    pub(super) fn expires(config: &Config) -> Option<SystemTime> {
+        let (_, until) = validity(config)?;
+        UNIX_EPOCH.checked_add(std::time::Duration::from_secs(u64::try_from(until).ok()?))
+    }
+
     /// When the certificate begins and ends to hold, in seconds since 1970.
     fn validity(config: &Config) -> Option<(i64, i64)> {
         let chain = chain(config)?;
@@ -302,6 +319,10 @@ mod files {
     }
 
     pub(super) fn holds(_: &Config) -> Option<String> {
+        None
+    }
+
+    pub(super) fn expires(_: &Config) -> Option<std::time::SystemTime> {
         None
     }
 

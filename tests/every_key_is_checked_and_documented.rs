@@ -666,11 +666,17 @@ fn origins_lose_the_port_that_browsers_leave_out() {
 
 #[test]
 fn plain_text_is_an_open_door_where_strangers_come_in() {
+    let doors_of = |value: Value| config::from_value(value).expect("a configuration").config;
+    let is_open = |config: &Config| config.open_doors().iter().any(|door| door.contains("not encrypted"));
     let is_told = |bind: &str, proxies: Value| {
-        let value = json!({"bind": bind, "security": {"trusted_proxies": proxies}});
-        let doors = config::from_value(value).expect("a configuration").config.open_doors();
-        doors.iter().any(|door| door.contains("not encrypted"))
+        is_open(&doors_of(
+            json!({"bind": bind, "security": {"trusted_proxies": proxies}}),
+        ))
     };
+    let mut config = doors_of(json!({"bind": "::"}));
+    assert!(is_open(&config));
+    config.security.transport.tls.enabled = true;
+    assert!(!is_open(&config), "with TLS of its own");
     for public in ["::", "0.0.0.0", "203.0.113.5", "2001:db8::1", "100.128.0.1"] {
         assert!(is_told(public, json!([])), "{public}");
         assert!(!is_told(public, json!(["192.0.2.1"])), "{public} behind a proxy");

@@ -472,6 +472,49 @@ fn a_certificate_that_expires_soon_is_warned_of() {
 }
 
 #[test]
+fn handshakes_are_counted_by_what_became_of_them() {
+    let files = Files::new();
+    let server = Server::start(files.config(json!({})));
+    let modern = files.client(&version::TLS13, None);
+    for config in [&files.client(&version::TLS12, None), &modern, &modern] {
+        let mut socket = upgrade(tls(server.addr, config), server.addr, &[]).expect("upgraded");
+        // The ticket has come with the answer, so that the third client resumes the session of the second.
+        ping(&mut socket);
+    }
+    answer(server.addr, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    answer(server.addr, b"\x16\x03\x01\x00\x05hello");
+    // This one stays in its handshake.
+    let mut begun = TcpStream::connect(server.addr).expect("the server listens");
+    begun.write_all(b"\x16\x03\x01\x00\xff\x01").expect("sent");
+    let metrics = || {
+        let mut stream = tls(server.addr, &files.client(&version::TLS13, None));
+        stream
+            .write_all(b"GET /metrics/prom HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an end that was announced");
+        text
+    };
+    let value = |text: &str, name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.unwrap_or_else(|| panic!("no {name}"));
+        line.trim().parse().expect("a number")
+    };
+    wait_until("the handshakes", || {
+        let text = metrics();
+        value(&text, "signal_fish_tls_handshakes_active ") == 1.0
+            && value(&text, "signal_fish_tls_handshakes_total{result=\"tls1.2\"} ") == 1.0
+            && value(&text, "signal_fish_tls_handshakes_total{result=\"plain\"} ") == 1.0
+            && value(&text, "signal_fish_tls_handshakes_total{result=\"failed\"} ") == 1.0
+            && value(&text, "signal_fish_tls_handshakes_resumed_total ") == 1.0
+    });
+    let text = metrics();
+    assert!(value(&text, "signal_fish_tls_handshakes_total{result=\"tls1.3\"} ") >= 3.0);
+    assert!(value(&text, "signal_fish_tls_certificate_expiry_seconds ") > 86_400.0);
+    drop(begun);
+}
+
+#[test]
 fn a_drain_says_goodbye_through_tls() {
     let files = Files::new();
     let server = Server::start(files.config(json!({})));

@@ -270,10 +270,11 @@ impl Config {
         if !self.security.require_metrics_auth {
             doors.push("anybody may read the metrics: security.require_metrics_auth is off");
         }
-        if is_public(self.bind) && self.security.trusted_proxies.is_empty() {
+        let is_secure = self.security.transport.tls.enabled;
+        if is_public(self.bind) && self.security.trusted_proxies.is_empty() && !is_secure {
             doors.push(
-                "what players send and receive is not encrypted: put a proxy with TLS before this server and name it in \
-                 security.trusted_proxies, or set bind to an address that only the proxy reaches",
+                "what players send and receive is not encrypted: set security.transport.tls, or put a proxy with TLS before \
+                 this server and name it in security.trusted_proxies, or set bind to an address that only the proxy reaches",
             );
         }
         doors

@@ -178,7 +178,12 @@ impl Shards {
     }
 
     /// Collects everything. What did not reply in time is as it was.
-    pub(super) fn collect(&mut self, replies: &Receiver<ToDesk>, denied: Denied) -> Collected {
+    pub(super) fn collect(
+        &mut self,
+        replies: &Receiver<ToDesk>,
+        denied: Denied,
+        certificate_seconds: Option<f64>,
+    ) -> Collected {
         let began = Instant::now();
         let deadline = began + WAIT_MAX;
         let depths: Vec<_> = self.mailboxes.iter().map(Mailbox::depth).collect();
@@ -203,6 +208,7 @@ impl Shards {
             process: Process::read(uptime),
             redis: self.redis.as_ref().map(|redis| Box::new(locked(redis).clone())),
             denied,
+            certificate_seconds,
         }
     }
 

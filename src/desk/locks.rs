@@ -3,6 +3,7 @@
 use crate::Config;
 use signal_fish_core::protocol::signal_fish::App;
 use std::fmt;
+use std::time::SystemTime;
 use subtle::{Choice, ConstantTimeEq};
 
 /// The locks of the desk.
@@ -14,6 +15,8 @@ pub(crate) struct Locks {
     pub(super) admin: Lock,
     /// Ids of apps, by [`AppIndex`](signal_fish_core::admission::AppIndex).
     pub(super) apps: Vec<String>,
+    /// When the certificate of the server expires, if it has one.
+    certificate_expires: Option<SystemTime>,
 }
 
 /// What has to be shown to one of them.
@@ -40,7 +43,21 @@ impl Locks {
         };
         let admin = Lock::Locked((*security.admin_token).clone().into_iter().collect());
         let apps = apps.iter().map(|app| app.app_id.clone()).collect();
-        Self { metrics, admin, apps }
+        Self {
+            metrics,
+            admin,
+            apps,
+            certificate_expires: crate::tls::expires(config),
+        }
+    }
+
+    /// How long the certificate of the server still holds.
+    pub(super) fn certificate_seconds(&self) -> Option<f64> {
+        let expires = self.certificate_expires?;
+        Some(match expires.duration_since(SystemTime::now()) {
+            Ok(left) => left.as_secs_f64(),
+            Err(over) => -over.duration().as_secs_f64(),
+        })
     }
 }
 

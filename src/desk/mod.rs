@@ -223,10 +223,15 @@ impl Desk {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn collect(&mut self) -> Collected {
+        let certificate = self.locks().certificate_seconds();
+        self.shards.collect(&self.from.replies, self.denied, certificate)
+    }
+
     fn serve_with_figures(&mut self, waiting: &[(Asker, Wanted)], piece_is_due: bool) {
         let now = Instant::now();
         self.began = Some(now);
-        let collected = self.shards.collect(&self.from.replies, self.denied);
+        let collected = self.collect();
         let (mut json, mut prometheus, mut relay) = (None, None, None);
         for &(asker, wanted) in waiting {
             let answer = match wanted {

@@ -70,7 +70,7 @@ impl Desk {
     // ----- the server
 
     fn status(&mut self) -> DeskAnswer {
-        let collected = self.shards.collect(&self.from.replies, self.denied);
+        let collected = self.collect();
         // What the metrics show, without what takes many lines.
         let mut shown: Value = serde_json::from_str(&metrics::json(&collected)).unwrap_or_default();
         for long in ["latency", "closes"] {

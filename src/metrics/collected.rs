@@ -23,6 +23,8 @@ pub struct Collected {
     pub redis: Option<Box<cluster::Figures>>,
     /// Requests that the desk refused for want of the right token.
     pub denied: Denied,
+    /// Seconds until the certificate of the server expires; nothing without TLS.
+    pub certificate_seconds: Option<f64>,
 }
 
 /// Requests without the right token, by what was asked for.

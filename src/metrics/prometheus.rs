@@ -22,8 +22,14 @@ fn write_all(metrics: &[Metric], collected: &Collected) -> String {
     let mut out = String::with_capacity(64 * 1024);
     for metric in metrics {
         let Metric { name, help, kind, .. } = metric;
+        let before = out.len();
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.name());
+        let head = out.len();
         write_samples(metric, collected, &mut out);
+        if out.len() == head {
+            // A metric without a value is no metric to those who read the text.
+            out.truncate(before);
+        }
     }
     out
 }

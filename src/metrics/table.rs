@@ -268,6 +268,28 @@ pub const METRICS: &[Metric] = &[
         source: Source::By("code", closes),
     },
     Metric {
+        name: "signal_fish_tls_handshakes_total",
+        help: "TLS handshakes that ended, by result: the version that was agreed on; failed; expired; displaced by a later one; refused, for want of a ticket; plain, where TLS has to come.",
+        kind: Kind::Counter,
+        counted: SHARDS,
+        source: Source::By("result", handshakes),
+    },
+    sum!(
+        "tls_handshakes_resumed_total",
+        "TLS handshakes that resumed an earlier session.",
+        counters.handshakes_resumed
+    ),
+    held!("tls_handshakes_active", "TLS handshakes under way now.", |shard| shard
+        .report
+        .handshakes),
+    Metric {
+        name: "signal_fish_tls_certificate_expiry_seconds",
+        help: "Seconds until the certificate of the server expires, negative afterwards; nothing without TLS.",
+        kind: Kind::Gauge,
+        counted: DESK,
+        source: Source::Server(|collected| collected.certificate_seconds),
+    },
+    Metric {
         name: "signal_fish_refusals_total",
         help: "What was refused, by reason.",
         kind: Kind::Counter,
@@ -628,6 +650,25 @@ fn closes(collected: &Collected) -> Vec<Labelled> {
             (code.to_string().into(), exact(count))
         })
         .collect()
+}
+
+fn handshakes(collected: &Collected) -> Vec<Labelled> {
+    let by_shards = |figure: fn(&Figures) -> u64| collected.sum(figure);
+    [
+        ("tls1.2", by_shards(|shard| shard.report.counters.handshakes_tls12)),
+        ("tls1.3", by_shards(|shard| shard.report.counters.handshakes_tls13)),
+        ("failed", by_shards(|shard| shard.report.counters.handshakes_failed)),
+        ("expired", by_shards(|shard| shard.report.counters.handshakes_expired)),
+        (
+            "displaced",
+            by_shards(|shard| shard.report.counters.handshakes_displaced),
+        ),
+        ("refused", by_shards(|shard| shard.report.counters.handshakes_refused)),
+        ("plain", by_shards(|shard| shard.report.counters.handshakes_plain)),
+    ]
+    .into_iter()
+    .map(|(result, count)| (result.into(), exact(count)))
+    .collect()
 }
 
 fn refusals(collected: &Collected) -> Vec<Labelled> {
