@@ -133,6 +133,14 @@ impl Net {
     /// # Errors
     /// A sentence on why not even a socket could be made, such as the limit of open files.
     pub fn open(&mut self, tag: usize) -> Result<ConnectionId, String> {
+        self.open_at(tag, None)
+    }
+
+    /// The same with a path and query of its own.
+    ///
+    /// # Errors
+    /// As [`Net::open`].
+    pub fn open_at(&mut self, tag: usize, path: Option<Box<str>>) -> Result<ConnectionId, String> {
         let stream = Stream::connect(self.target.address).map_err(|error| match error {
             Errno::MFILE | Errno::NFILE => {
                 "the generator ran out of file descriptors: raise `ulimit -n` where it runs".to_owned()
@@ -164,6 +172,7 @@ impl Net {
         slot.connection = Some(Box::new(Connection {
             stream,
             stage: Stage::Connecting,
+            path,
             owner: self.owner,
             tag,
             partial: Vec::new(),

@@ -9,7 +9,8 @@ use crate::game_data::{self, Format};
 use crate::latency::Latency;
 use crate::ledger::{Ledger, Receipt};
 use crate::net::{ConnectionId, Event, Handler, Net};
-use crate::plan::Plan;
+use crate::plan::{Load, Plan};
+use crate::room_urls::RoomUrls;
 use crate::rooms::{Rooms, Step};
 use crate::time::{nanoseconds, whole_ns};
 use std::ops::Range;
@@ -70,7 +71,10 @@ impl Relay {
         Self {
             plan: Arc::clone(plan),
             gate,
-            rooms: Rooms::new(plan, format!("r{}p", part.thread), players, spectators, true),
+            rooms: match plan.load {
+                Load::RelayRooms => Rooms::of_urls(plan, RoomUrls::new(plan, part.run, part.first_room)),
+                _ => Rooms::new(plan, format!("r{}p", part.thread), players, spectators, true),
+            },
             ledger: Ledger::new(part.run, part.first_room, [plan.rooms, players, spectators], body.len()),
             phase: Phase::Filling,
             began_ns: 0,
@@ -123,7 +127,7 @@ impl Relay {
         self.ledger.send(seat, due_ns, &mut self.message[self.body.clone()]);
         self.sent += 1;
         match self.plan.format {
-            Format::Json => net.send_text(id, &self.message),
+            Format::Json | Format::Offer => net.send_text(id, &self.message),
             Format::MessagePack => net.send_binary(id, &self.message),
         }
         if due_ns >= self.measured_from_ns {
@@ -177,7 +181,7 @@ impl Handler for Relay {
                 return;
             }
             // Without its stamp, game data is damaged, and so is what is no message at all.
-            if matches!(event, Event::Binary(_)) || matches!(message_type(message), "GameData" | "") {
+            if matches!(event, Event::Binary(_)) || matches!(message_type(message), "GameData" | "offer" | "") {
                 return self.ledger.unreadable();
             }
         }

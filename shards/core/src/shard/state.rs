@@ -3,7 +3,7 @@
 use super::connection::Phase;
 use super::debts::Prices;
 use super::mail::{Post, Reload, Request};
-use super::meter::Meter;
+use super::meter::{Meter, Read};
 use super::options::Options;
 use super::refused::RefusedAddresses;
 use super::report::{Counters, Figures, Report};
@@ -98,7 +98,7 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) counters: Counters,
     pub(super) meter: Meter,
     /// Game data messages that had been read when the turn began.
-    pub(super) relayed: u64,
+    pub(super) read: Read,
     /// Connections that get a stream; some may have ended.
     pub(super) streams: Vec<Slot>,
 }
@@ -153,7 +153,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             report_at: None,
             counters: Counters::default(),
             meter: Meter::default(),
-            relayed: 0,
+            read: Read::default(),
             streams: Vec::new(),
             options,
         }
@@ -217,7 +217,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let Meter {
-            turns, relays, joins, ..
+            turns,
+            relays,
+            joins,
+            fanouts,
+            ..
         } = self.meter.clone();
         let is_open = |slot: &&Slot| {
             let connection = self.slots.get(**slot);
@@ -229,6 +233,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             turns,
             relays,
             joins,
+            fanouts,
         }
     }
 
