@@ -157,6 +157,7 @@ impl World {
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {
+                tls: None,
                 index,
                 settings: settings.clone(),
                 sites: Arc::clone(&sites),

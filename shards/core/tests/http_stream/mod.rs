@@ -18,14 +18,17 @@ pub(crate) const PROXY: &str = "10.0.0.1";
 pub(crate) const WELL: Standing = Standing {
     draining: false,
     ticket: true,
+    certificate: None,
 };
 pub(crate) const DRAINING: Standing = Standing {
     draining: true,
     ticket: true,
+    certificate: None,
 };
 pub(crate) const WITHOUT_TICKET: Standing = Standing {
     draining: false,
     ticket: false,
+    certificate: None,
 };
 
 /// A valid upgrade of `/v2/ws`.
@@ -66,6 +69,7 @@ pub(crate) fn site(origins: &str) -> Site<u8> {
             vec!["10.0.0.0/8".parse().expect("a network")],
             ClientIpHeader::XForwardedFor,
         ),
+        secure: false,
         token_binding: None,
     }
 }
