@@ -67,14 +67,6 @@ pub const RELAY_METRICS: &[Metric] = &[
         )
     },
     Metric {
-        source: Source::Latency(|figures| &figures.fanouts),
-        ..metric(
-            "signaling_fanout_duration_seconds",
-            "From the beginning of the turn that read a message to the end of the turn that sent it to the last client.",
-            Kind::Histogram,
-        )
-    },
-    Metric {
         source: Source::Server(|_| Some(0.0)),
         ..metric(
             "signaling_redis_up",

@@ -94,46 +94,21 @@ pub(super) struct Meter {
     pub(super) relays: Latency,
     /// From the turn that read a JoinRoom to the end of the turn that sent its RoomJoined.
     pub(super) joins: Latency,
-    /// The same of a message of the room relay.
-    pub(super) fanouts: Latency,
-    unsent: Unsent,
-    unsent_fanouts: Unsent,
-}
-
-/// Messages that were read and whose last send is still to come: since when, and how many.
-#[derive(Debug, Clone, Copy, Default)]
-struct Unsent(Option<(Duration, u64)>);
-
-impl Unsent {
-    /// So many more were read in a turn that began then and is over now.
-    fn turn_ended(&mut self, began: Duration, now: Duration, more: u64, sent_all: bool, latency: &mut Latency) {
-        if more > 0 {
-            let (_, count) = self.0.get_or_insert((began, 0));
-            *count += more;
-        }
-        if sent_all && let Some((since, count)) = self.0.take() {
-            latency.record(now.saturating_sub(since), count);
-        }
-    }
-}
-
-/// Messages that were read in a turn.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Read {
-    /// Game data.
-    pub(super) relayed: u64,
-    /// Messages of the room relay.
-    pub(super) fanned_out: u64,
+    /// Messages that were read and whose last send is still to come: since when, and how many.
+    unsent: Option<(Duration, u64)>,
 }
 
 impl Meter {
-    /// A turn is over in which messages were `read`. `sent_all`: nothing of what was produced is left to be sent.
-    pub(super) fn turn_ended(&mut self, began: Duration, now: Duration, read: Read, sent_all: bool) {
+    /// A turn is over. `relayed` messages were read in it; `sent_all`: nothing of what was produced is left to be sent.
+    pub(super) fn turn_ended(&mut self, began: Duration, now: Duration, relayed: u64, sent_all: bool) {
         self.turns.record(now.saturating_sub(began), 1);
-        self.unsent
-            .turn_ended(began, now, read.relayed, sent_all, &mut self.relays);
-        self.unsent_fanouts
-            .turn_ended(began, now, read.fanned_out, sent_all, &mut self.fanouts);
+        if relayed > 0 {
+            let (_, count) = self.unsent.get_or_insert((began, 0));
+            *count += relayed;
+        }
+        if sent_all && let Some((since, count)) = self.unsent.take() {
+            self.relays.record(now.saturating_sub(since), count);
+        }
     }
 }
 
@@ -173,14 +148,12 @@ mod tests {
     #[test]
     fn a_message_is_relayed_when_its_last_send_is_done() {
         let mut meter = Meter::default();
-        let read = |relayed, fanned_out| Read { relayed, fanned_out };
-        meter.turn_ended(NOW, MS, read(2, 0), false);
-        meter.turn_ended(5 * MS, 6 * MS, read(1, 4), false);
-        assert_eq!((meter.relays.count(), meter.fanouts.count()), (0, 0));
-        meter.turn_ended(9 * MS, 20 * MS, read(0, 0), true);
+        meter.turn_ended(NOW, MS, 2, false);
+        meter.turn_ended(5 * MS, 6 * MS, 1, false);
+        assert_eq!(meter.relays.count(), 0);
+        meter.turn_ended(9 * MS, 20 * MS, 0, true);
         assert_eq!((meter.relays.count(), meter.relays.sum()), (3, 60 * MS));
-        assert_eq!((meter.fanouts.count(), meter.fanouts.sum()), (4, 60 * MS));
-        meter.turn_ended(30 * MS, 31 * MS, read(0, 0), true);
+        meter.turn_ended(30 * MS, 31 * MS, 0, true);
         assert_eq!((meter.relays.count(), meter.turns.count()), (3, 4));
     }
 }

@@ -41,8 +41,6 @@ pub struct Figures {
     pub relays: Latency,
     /// Joins: from the turn that read the message to the end of the turn that sent the answer.
     pub joins: Latency,
-    /// Messages of the room relay: from the beginning of the turn that read one to the end of the turn that sent it last.
-    pub fanouts: Latency,
 }
 
 /// What a shard counted since its start.

@@ -4,7 +4,7 @@ use super::connection::Phase;
 use super::debts::Prices;
 use super::handshakes::Tls;
 use super::mail::{Post, Reload, Request};
-use super::meter::{Meter, Read};
+use super::meter::Meter;
 use super::options::Options;
 use super::refused::RefusedAddresses;
 use super::report::{Counters, Figures, Report};
@@ -102,7 +102,7 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) tls: Tls,
     pub(super) meter: Meter,
     /// Game data messages that had been read when the turn began.
-    pub(super) read: Read,
+    pub(super) relayed: u64,
     /// Connections that get a stream; some may have ended.
     pub(super) streams: Vec<Slot>,
 }
@@ -159,7 +159,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             counters: Counters::default(),
             tls: Tls::new(tls),
             meter: Meter::default(),
-            read: Read::default(),
+            relayed: 0,
             streams: Vec::new(),
             options,
         }
@@ -224,11 +224,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let Meter {
-            turns,
-            relays,
-            joins,
-            fanouts,
-            ..
+            turns, relays, joins, ..
         } = self.meter.clone();
         let is_open = |slot: &&Slot| {
             let connection = self.slots.get(**slot);
@@ -240,7 +236,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             turns,
             relays,
             joins,
-            fanouts,
         }
     }
 

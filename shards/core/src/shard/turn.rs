@@ -3,7 +3,6 @@
 
 use super::connection::Phase;
 use super::mail::{Mail, Post, Request};
-use super::meter::Read;
 use super::state::Shard;
 use crate::Now;
 use crate::slot::Slot;
@@ -66,17 +65,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// clock, from which latencies are measured.
     pub fn turn_ended(&mut self, now: Duration) {
         let began = self.now.monotonic;
-        let so_far = Read {
-            relayed: self.protocols.relayed(),
-            fanned_out: self.protocols.relay.counters().messages,
-        };
-        let before = std::mem::replace(&mut self.read, so_far);
-        let read = Read {
-            relayed: so_far.relayed - before.relayed,
-            fanned_out: so_far.fanned_out - before.fanned_out,
-        };
+        let relayed = self.protocols.relayed();
+        let fresh = relayed - std::mem::replace(&mut self.relayed, relayed);
         let sent_all = self.due.is_empty() && !self.effects.outboxes.has_fresh();
-        self.meter.turn_ended(began, now, read, sent_all);
+        self.meter.turn_ended(began, now, fresh, sent_all);
         for asked_at in self.protocols.take_joined() {
             self.meter.joins.record(now.saturating_sub(asked_at), 1);
         }
