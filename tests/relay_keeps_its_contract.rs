@@ -122,7 +122,7 @@ fn plain_http_has_three_paths() {
 
 #[test]
 fn metrics_have_their_documented_names() {
-    let (_server, address) = start(4, json!({"messages_per_10s": 5}), json!({}));
+    let (_server, address) = start(1, json!({"messages_per_10s": 5}), json!({}));
     let mut a = enter(address, "a");
     let _b = enter(address, "a");
     expect_refusal(address, "/", "", 1008, "Invalid roomId");
@@ -480,6 +480,19 @@ fn a_drain_closes_with_1001() {
         assert_eq!((frame.opcode, frame.payload), (8, body));
         drop(raw);
         assert!(server.wait_for_exit().success());
+    });
+}
+
+#[test]
+fn the_log_names_the_address_of_a_client() {
+    plain(|server, address| {
+        let a = enter(address, "a");
+        drop(a);
+        harness::wait_until("the end is logged with the address", || {
+            let log = server.log();
+            let mut closed = log.lines().filter(|line| line.contains("\"closed\""));
+            closed.any(|line| line.contains("127.0.0.1"))
+        });
     });
 }
 

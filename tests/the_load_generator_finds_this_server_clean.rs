@@ -111,6 +111,67 @@ fn spectators_get_what_players_get() {
     );
 }
 
+/// A plan for another listener of the server.
+fn plan_at(server: &Server, listener: &str, load: Load) -> Plan {
+    let url = format!("ws://{}/", server.address_of(listener));
+    let target = Target::parse(&url).expect("an address that the server gave");
+    Plan {
+        target: std::sync::Arc::new(target),
+        ..plan(server, load)
+    }
+}
+
+#[test]
+fn rooms_of_the_relay_get_every_offer_with_and_without_tokens() {
+    let secret = "a secret of thirty-two bytes or more";
+    for auth in [json!({}), json!({"enabled": true, "secret": secret})] {
+        let server = server(json!({
+            "shards": {"count": 2},
+            "relay": {
+                "enabled": true, "port": 0, "connections_per_10s": 0, "messages_per_10s": 0, "ip_messages_per_10s": 0,
+                "room_messages_per_10s": 0, "auth": auth
+            }
+        }));
+        let plan = Plan {
+            format: Format::Offer,
+            payload: 300,
+            ..plan_at(&server, "relay", Load::RelayRooms)
+        };
+        let with_token = Plan {
+            token_secret: auth["secret"].as_str().map(str::to_owned),
+            ..plan.clone()
+        };
+        let found = report(&with_token);
+        assert_clean(&found);
+        assert_eq!(found.messages.delivered, 6 * 4 * 20 * 3);
+        if auth["enabled"] == true {
+            let found = report(&plan);
+            let ended = found.connections.failed + found.connections.lost;
+            assert_eq!((ended, found.messages.delivered), (6 * 4, 0), "{:?}", found.connections);
+        }
+    }
+}
+
+#[test]
+fn peers_of_matchbox_meet_in_pairs_and_in_groups() {
+    let server = server(json!({
+        "shards": {"count": 2}, "websocket": {"max_messages_per_sec": 0}, "matchbox": {"enabled": true, "port": 0}
+    }));
+    let plan = Plan {
+        duration: Duration::from_secs(60),
+        ..plan_at(&server, "matchbox", Load::Matchbox)
+    };
+    for (next, pairs) in [(0, 6 * 6), (2, 6 * 2), (4, 6 * 6)] {
+        let found = report(&Plan { next, ..plan.clone() });
+        assert_clean(&found);
+        assert_eq!(
+            (found.completed, found.messages.delivered),
+            (pairs, pairs * 7),
+            "next={next}"
+        );
+    }
+}
+
 #[test]
 fn sessions_run_from_join_to_start() {
     let server = server(json!({}));

@@ -11,11 +11,12 @@ use std::time::Duration;
 ///
 /// Loads: relay (rooms whose players send data), spectate (the same with spectators), lobby (whole sessions from join to
 /// start), churn (connect, join, leave, close), reconnect (storms of players that drop and return), idle (connections that
-/// do nothing), mix (relay, lobby, churn and idle together), floor (no server: bare TCP sends to as many sockets);
+/// do nothing), mix (relay, lobby, churn and idle together), relay-rooms (URL rooms of the room relay, at its listener), matchbox
+/// (URL rooms whose peers exchange an offer, an answer and five candidates per pair, at its listener), floor (no server: bare TCP sends to as many sockets);
 /// compare (no load: sets the reports in a folder side by side).
 #[derive(FromArgs)]
 pub(crate) struct Arguments {
-    /// relay, spectate, lobby, churn, reconnect, idle, mix, floor or compare
+    /// relay, spectate, lobby, churn, reconnect, idle, mix, relay-rooms, matchbox, floor or compare
     #[argh(positional)]
     pub(crate) load: String,
     /// server, ws://host[:port][/path] or wss:// (default ws://127.0.0.1:3536/v2/ws)
@@ -108,6 +109,15 @@ pub(crate) struct Arguments {
     /// mix: churn cycles per second (default 20)
     #[argh(option, default = "20.0")]
     churn_rate: f64,
+    /// relay-rooms: sign a token for each room with this secret (HS256)
+    #[argh(option)]
+    token_secret: Option<String>,
+    /// matchbox: peers of a group (?next=N); --players is a multiple of it
+    #[argh(option, default = "0")]
+    next: usize,
+    /// matchbox: seconds for which the rooms stand once all have met (default 0)
+    #[argh(option, default = "0.0")]
+    hold: f64,
     /// report processor time and memory of this process beside the results
     #[argh(option)]
     server_pid: Option<u32>,
@@ -154,6 +164,8 @@ impl Arguments {
             "reconnect" => Load::Reconnect,
             "idle" => Load::Idle,
             "mix" => Load::Mix,
+            "relay-rooms" => Load::RelayRooms,
+            "matchbox" => Load::Matchbox,
             other => return Err(format!("there is no load `{other}`; see --help")),
         };
         if self.find_limit.is_some() && !matches!(load, Load::Relay | Load::Spectate) {
@@ -168,11 +180,14 @@ impl Arguments {
         Ok(Plan {
             app_id: self.app_id.clone(),
             game_name: self.game.clone(),
-            format: if self.message_pack {
-                Format::MessagePack
-            } else {
-                Format::Json
+            format: match (load, self.message_pack) {
+                (Load::RelayRooms, _) => Format::Offer,
+                (_, true) => Format::MessagePack,
+                (_, false) => Format::Json,
             },
+            token_secret: self.token_secret.clone(),
+            next: self.next,
+            hold: seconds("--hold", self.hold)?,
             rooms: self.rooms,
             players: self.players,
             spectators,
@@ -194,7 +209,7 @@ impl Arguments {
             at_once: self.at_once,
             ramp: seconds("--ramp", self.ramp)?,
             // A fixed amount of work is measured from its first session on.
-            warm_up: if self.sessions > 0 {
+            warm_up: if self.sessions > 0 || load == Load::Matchbox {
                 Duration::ZERO
             } else {
                 seconds("--warm-up", self.warm_up)?

@@ -18,7 +18,14 @@ pub enum Format {
     Json,
     /// Binary frames.
     MessagePack,
+    /// A message of the room relay, which comes as it went: `{"type":"offer","sdp":"…"}`.
+    Offer,
 }
+
+const OFFER_HEAD: &[u8] = br#"{"type":"offer","sdp":""#;
+const OFFER_END: &[u8] = br#""}"#;
+/// What stands around the body of an offer.
+pub const AROUND_OFFER_BYTES: usize = OFFER_HEAD.len() + OFFER_END.len();
 
 /// The value around a body: `{"p":"` and `"}`, or a map of `p` to a str 16.
 pub const AROUND_BYTES: usize = 8;
@@ -66,6 +73,13 @@ pub fn template(format: Format, payload: usize) -> (Vec<u8>, Range<usize>) {
             message.resize(payload, b'x');
             (message, AROUND_BINARY_BYTES..payload)
         }
+        Format::Offer => {
+            let mut message = OFFER_HEAD.to_vec();
+            message.resize(payload - OFFER_END.len(), b'x');
+            let body = OFFER_HEAD.len()..message.len();
+            message.extend_from_slice(OFFER_END);
+            (message, body)
+        }
     }
 }
 
@@ -73,7 +87,7 @@ pub fn template(format: Format, payload: usize) -> (Vec<u8>, Range<usize>) {
 #[must_use]
 pub fn is_damaged(text: &[u8]) -> bool {
     match message_type(text) {
-        "GameData" => true,
+        "GameData" | "offer" => true,
         // Somebody may write it in another way.
         "" => serde_json::from_slice::<Value>(text).map_or(true, |message| {
             message["type"].as_str().is_none_or(|name| name == "GameData")
@@ -91,6 +105,9 @@ pub fn check(format: Format, message: &[u8], body: Range<usize>, player: &Player
         Format::Json if has_usual_text(message, &body, &player.text) => Ok(()),
         Format::Json => check_text(message, &message[body], &player.text),
         Format::MessagePack => check_binary(message, &message[body], player.raw.as_ref()),
+        // It names nobody.
+        Format::Offer if message[..body.start] == *OFFER_HEAD && message[body.end..] == *OFFER_END => Ok(()),
+        Format::Offer => Err(Flaw::Corrupted),
     }
 }
 
@@ -178,6 +195,20 @@ mod tests {
             assert_eq!(message.len(), payload);
             assert!(message[body].iter().all(|byte| *byte == b'x'));
         }
+    }
+
+    #[test]
+    fn an_offer_has_the_size_asked_for_and_comes_as_it_went() {
+        let (message, body) = template(Format::Offer, 300);
+        assert_eq!(message.len(), 300);
+        let value: Value = serde_json::from_slice(&message).unwrap();
+        assert_eq!(value["sdp"].as_str().map(str::len), Some(body.len()));
+        let judge = |message: &[u8], body| check(Format::Offer, message, body, &PlayerId::default());
+        assert_eq!(judge(&message, body.clone()), Ok(()));
+        let longer = [&message[..], b" "].concat();
+        assert_eq!(judge(&longer, body.clone()), Err(Flaw::Corrupted));
+        let other = [b" ", &message[..]].concat();
+        assert_eq!(judge(&other, body.start + 1..body.end + 1), Err(Flaw::Corrupted));
     }
 
     #[test]

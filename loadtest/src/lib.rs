@@ -22,6 +22,7 @@ pub mod plan;
 pub mod process;
 pub mod refusal;
 pub mod report;
+pub mod room_urls;
 pub mod rooms;
 mod run;
 pub mod scenario;

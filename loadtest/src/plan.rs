@@ -1,6 +1,6 @@
 //! What to do: every parameter of a run.
 
-use crate::game_data::{AROUND_BYTES, Format};
+use crate::game_data::{AROUND_BYTES, AROUND_OFFER_BYTES, Format};
 use crate::stamp::STAMP_BYTES;
 use crate::target::Target;
 use serde::Serialize;
@@ -25,6 +25,10 @@ pub enum Load {
     Idle,
     /// Relay, lobby, churn and idle at once.
     Mix,
+    /// Rooms of the room relay, which URLs name.
+    RelayRooms,
+    /// Rooms of matchbox whose peers signal to each other.
+    Matchbox,
 }
 
 /// All parameters of a run. Those a load does not use are ignored by it.
@@ -90,6 +94,14 @@ pub struct Plan {
     pub threads: usize,
     /// Process to watch.
     pub server_pid: Option<u32>,
+    /// `relay_rooms`: the secret that signs tokens; none are sent without.
+    #[serde(skip)]
+    pub token_secret: Option<String>,
+    /// `matchbox`: peers of a group; 0: everybody in a room meets everybody.
+    pub next: usize,
+    /// `matchbox`: time for which the rooms stand once all peers have met.
+    #[serde(serialize_with = "seconds")]
+    pub hold: Duration,
 }
 
 /// Least payload: a stamp and what stands around it.
@@ -129,6 +141,9 @@ impl Plan {
             drain: Duration::from_secs(5),
             threads: 1,
             server_pid: None,
+            token_secret: None,
+            next: 0,
+            hold: Duration::ZERO,
         }
     }
 
@@ -149,7 +164,16 @@ impl Plan {
                 "--payload takes {PAYLOAD_BYTES_MIN} to {PAYLOAD_BYTES_MAX} bytes"
             ));
         }
-        let relays = matches!(self.load, Load::Relay | Load::Spectate | Load::Mix);
+        if self.load == Load::RelayRooms && self.payload < STAMP_BYTES + AROUND_OFFER_BYTES {
+            return Err(format!(
+                "--payload takes at least {} bytes of an offer",
+                STAMP_BYTES + AROUND_OFFER_BYTES
+            ));
+        }
+        if self.load == Load::Matchbox && self.next > 0 && !usize::from(self.players).is_multiple_of(self.next) {
+            return fault("--players takes a multiple of --next, so that every group is complete");
+        }
+        let relays = matches!(self.load, Load::Relay | Load::Spectate | Load::Mix | Load::RelayRooms);
         if relays && !(self.rate > 0.0 && self.rate <= 100_000.0) {
             return fault("--rate takes more than 0 and at most 100000 messages per second and player");
         }

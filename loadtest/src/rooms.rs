@@ -9,6 +9,7 @@ use crate::latency::Latency;
 use crate::net::{ConnectionId, End, Event, Net};
 use crate::plan::Plan;
 use crate::refusal::Refusals;
+use crate::room_urls::RoomUrls;
 use crate::time::nanoseconds;
 use std::sync::Arc;
 
@@ -108,6 +109,7 @@ pub struct Rooms {
     rooms: Vec<Room>,
     seats: Vec<Seat>,
     joins: bool,
+    urls: Option<RoomUrls>,
     started_ns: u64,
     next_check_ns: u64,
     in_progress: usize,
@@ -135,6 +137,7 @@ impl Rooms {
             rooms: Vec::new(),
             seats: Vec::new(),
             joins,
+            urls: None,
             started_ns: 0,
             next_check_ns: 0,
             in_progress: 0,
@@ -143,6 +146,15 @@ impl Rooms {
             refusals: Refusals::default(),
             connect: Latency::new("connect", expected_ns),
             join: Latency::new("join", expected_ns),
+        }
+    }
+
+    /// Rooms that URLs name: their seats only connect.
+    #[must_use]
+    pub fn of_urls(plan: &Arc<Plan>, urls: RoomUrls) -> Self {
+        Self {
+            urls: Some(urls),
+            ..Self::new(plan, String::new(), usize::from(plan.players), 0, false)
         }
     }
 
@@ -298,7 +310,8 @@ impl Rooms {
     fn connect(&mut self, net: &mut Net, seat: usize, due_ns: u64) {
         self.counts.attempted += 1;
         self.seats[seat].due_ns = due_ns;
-        match net.open(seat) {
+        let path = self.urls.as_ref().map(|urls| urls.path(seat / self.seats_per_room));
+        match net.open_at(seat, path) {
             Ok(id) => {
                 self.seats[seat].connection = Some(id);
                 self.seats[seat].stage = Stage::Connecting;

@@ -67,14 +67,15 @@ impl Target {
         })
     }
 
-    /// The HTTP request that opens a WebSocket.
+    /// The HTTP request that opens a WebSocket, at a path of its own or that of the URL.
     #[must_use]
-    pub fn upgrade_request(&self) -> Vec<u8> {
+    pub fn upgrade_request(&self, path: Option<&str>) -> Vec<u8> {
         // The key only guards against caches that replay an old answer; one for all is enough here.
         format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: c2lnbmFsLWZpc2gtbG9hZA==\r\n\r\n",
-            self.path, self.host
+            path.unwrap_or(&self.path),
+            self.host
         )
         .into_bytes()
     }

@@ -291,13 +291,15 @@ is the worst that attackers from very many addresses can do at the same moment; 
          (`security.max_message_size`), and 40 KiB of connection info; for each shard besides, 128 connections without a ticket, and \
          with `security.trusted_proxies` an eighth as many as there may be connections, of 16 KiB each |
 | outboxes | `websocket.max_outbound_total_bytes` |
-| messages being delivered | for each shard the largest message twice for each member of the largest room \
+| messages being delivered | for each shard the largest message twice for each member of the largest room, whichever protocol has it \
          (`protocol.max_players_limit`, `server.max_spectators_per_room`), and eight times that where MessagePack may become \
          JSON (`protocol.enable_message_pack_game_data`) |
 | rooms | 2 KiB and the name of the game for each of 4 rooms per connection and 1,024 besides, at most 1,048,576 |
 | replays | `server.event_buffer_total_bytes` |
 | dropped players | 96 MiB for each shard: 65,536 players, and 32 MiB of their connection infos |
 | limits of rates | 64 MiB for 262,144 addresses; 256 bytes for each `Authenticate` that an app may send in a minute |
+| relay | with `relay.enabled`: for each connection 2 KiB, 4 bytes for each character of a room id, and a message that waits (`relay.message_max_bytes`); 64 MiB for 262,144 addresses |
+| matchbox | with `matchbox.enabled`: 10 KiB for each connection: a room, and its name |
 | tokens | 24 MiB with `relay.auth.enabled`: 2,048 tokens that wait, and two sets of keys |
 | allocator | an eighth of all that |
 | kernel | for each connection 4 KiB and buffers of 384 KiB; for each shard and address that it listens on 4,096 connections that wait to be accepted, with \

@@ -13,7 +13,7 @@ impl Desk {
             Local::Metrics(to) => {
                 self.pause();
                 self.began = Some(Instant::now());
-                let collected = self.shards.collect(&self.from.replies, self.denied);
+                let collected = self.collect();
                 _ = to.try_send(metrics::json(&collected));
             }
             Local::Rooms(shard, query, to) => {

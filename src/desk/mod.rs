@@ -223,7 +223,7 @@ impl Desk {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn collect(&mut self) -> Collected {
+    pub(super) fn collect(&mut self) -> Collected {
         let certificate = self.locks().certificate_seconds();
         self.shards.collect(&self.from.replies, self.denied, certificate)
     }

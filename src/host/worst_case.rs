@@ -8,7 +8,7 @@ use super::limits::ticketless_per_shard;
 use super::memory;
 use crate::Config;
 use crate::cluster::{RELAYED_BYTES_MAX, RELAYED_MAX};
-use signal_fish_core::admission::WINDOWS_MAX;
+use signal_fish_core::admission::{ADDRESSES_MAX, WINDOWS_MAX};
 use signal_fish_core::effects::Outboxes;
 use signal_fish_core::http::HEAD_BYTES_MAX;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_MEMORY_MAX;
@@ -74,6 +74,8 @@ impl WorstCase {
         let game = config.protocol.max_game_name_length as u64 * CHARACTER_BYTES * COPIES;
         let name = config.protocol.max_player_name_length as u64 * CHARACTER_BYTES * COPIES;
 
+        let relay = OfRelay::of(config);
+
         // Heads that hold no ticket: told why, kept alive, or of a proxy that has not named its client.
         let ticketless = ticketless_per_shard(shards_count) as u64;
         let of_proxies = match config.security.trusted_proxies.is_empty() {
@@ -86,11 +88,15 @@ impl WorstCase {
             + game
             + Outboxes::SMALL_BYTES as u64
             + UNREAD_BYTES
-            + message.max(HEAD_BYTES_MAX as u64)
+            + message.max(relay.message).max(HEAD_BYTES_MAX as u64)
             + CONNECTION_INFO_MEMORY_MAX as u64;
         let head = CONNECTION_BYTES + Outboxes::SMALL_BYTES as u64 + HEAD_BYTES_MAX as u64;
 
         let members = u64::from(config.protocol.max_players_limit) + config.server.max_spectators_per_room as u64;
+        let matchbox_members = match config.matchbox.enabled {
+            true => config.matchbox.max_peers_per_room as u64,
+            false => 0,
+        };
         let expansion = if config.protocol.enable_message_pack_game_data {
             EXPANSION_MAX as u64
         } else {
@@ -117,7 +123,11 @@ impl WorstCase {
             // A message is in every outbox before the first of them is sent; a buffer may be half empty.
             (
                 "messages being delivered",
-                shards * (members + 1) * 2 * expansion * message,
+                shards
+                    * 2
+                    * ((members + 1) * expansion * message)
+                        .max((relay.members + 1) * relay.message)
+                        .max((matchbox_members + 1) * message),
             ),
             ("rooms", limits.rooms_max() as u64 * (ROOM_BYTES + game)),
             ("replays", config.event_buffer_total_bytes() as u64),
@@ -135,6 +145,14 @@ impl WorstCase {
                 "rooms of several nodes",
                 REDIS_BYTES + 2 * published + shards * relayed + connections * SEAT_BYTES,
             ));
+        }
+        if config.relay.enabled {
+            // A room, a message that waits for a loan, and the budget of an address, here and in admission.
+            let client = ROOM_BYTES + relay.room_id + relay.message;
+            parts.push(("relay", connections * client + ADDRESSES_MAX as u64 * WINDOW_BYTES));
+        }
+        if config.matchbox.enabled {
+            parts.push(("matchbox", connections * (ROOM_BYTES + HEAD_BYTES_MAX as u64)));
         }
         if config.relay.enabled && config.relay.auth.enabled {
             parts.push(("tokens", crate::tokens::BYTES_MAX));
@@ -162,6 +180,28 @@ impl WorstCase {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.program() + self.kernel
+    }
+}
+
+/// What counts of the room relay; nothing where it is off.
+#[derive(Default)]
+struct OfRelay {
+    members: u64,
+    message: u64,
+    room_id: u64,
+}
+
+impl OfRelay {
+    fn of(config: &Config) -> Self {
+        let relay = &config.relay;
+        match relay.enabled {
+            true => Self {
+                members: relay.room_capacity as u64,
+                message: relay.message_max_bytes as u64,
+                room_id: relay.room_id_max_length as u64 * COPIES,
+            },
+            false => Self::default(),
+        }
     }
 }
 
@@ -269,6 +309,18 @@ mod tests {
         assert!(more(|config| config.server.max_spectators_per_room += 10) >= 10 * 65_536);
         assert!(more(|config| config.server.max_connections += 1) >= 100_000);
         assert!(WorstCase::of(&with_connections(100), 2).program() > base);
+        assert!(more(|config| config.matchbox.enabled = true) >= 100 * 8192);
+        let relay = |change: fn(&mut Config)| {
+            let mut config = with_connections(100);
+            config.relay.enabled = true;
+            let base = WorstCase::of(&config, 1).program();
+            change(&mut config);
+            WorstCase::of(&config, 1).program() - base
+        };
+        assert!(more(|config| config.relay.enabled = true) >= 100 * 65_536 + (64 << 20));
+        assert!(relay(|config| config.relay.message_max_bytes += 1 << 20) >= 200 << 20);
+        assert!(relay(|config| config.relay.room_capacity = 10_000) >= 10_000 * 2 * 65_536 - (32 << 20));
+        assert!(relay(|config| config.relay.auth.enabled = true) >= 16 << 20);
     }
 
     #[test]

@@ -487,6 +487,16 @@ pub const METRICS: &[Metric] = &[
     sum!("matchbox_signals_total", "Signals of matchbox delivered.", |shard| {
         shard.report.matchbox.0.signals
     }),
+    sum!(
+        "matchbox_undeliverable_total",
+        "Signals of matchbox dropped because their receiver was not there.",
+        |shard| { shard.report.matchbox.0.undeliverable }
+    ),
+    sum!(
+        "matchbox_ignored_total",
+        "Messages to matchbox ignored because they are not of its protocol, or too large.",
+        |shard| { shard.report.matchbox.0.ignored }
+    ),
     // ----- the desk
     sum!(
         "desk_requests_total",

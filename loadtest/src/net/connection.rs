@@ -38,6 +38,8 @@ pub(super) enum Stage {
 pub(super) struct Connection {
     pub(super) stream: Stream,
     pub(super) stage: Stage,
+    /// Path and query to ask for, where they are not those of the target.
+    pub(super) path: Option<Box<str>>,
     pub(super) owner: u8,
     pub(super) tag: usize,
     /// Bytes received that are not a whole frame yet.

@@ -138,6 +138,14 @@ impl Net {
     /// # Errors
     /// A sentence on why not even a socket could be made, such as the limit of open files.
     pub fn open(&mut self, tag: usize) -> Result<ConnectionId, String> {
+        self.open_at(tag, None)
+    }
+
+    /// The same with a path and query of its own.
+    ///
+    /// # Errors
+    /// As [`Net::open`].
+    pub fn open_at(&mut self, tag: usize, path: Option<Box<str>>) -> Result<ConnectionId, String> {
         let tls = match &self.target.tls {
             Some(tls) => Some(Box::new(Secure {
                 session: Session::new(tls)?,
@@ -176,6 +184,7 @@ impl Net {
         slot.connection = Some(Box::new(Connection {
             stream,
             stage: Stage::Connecting,
+            path,
             owner: self.owner,
             tag,
             partial: Vec::new(),

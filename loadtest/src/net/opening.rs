@@ -6,7 +6,8 @@ use crate::time::nanoseconds;
 
 impl Net {
     pub(super) fn on_connected(&mut self, id: ConnectionId) {
-        let request = self.target.upgrade_request();
+        let path = self.connection(id).and_then(|connection| connection.path.as_deref());
+        let request = self.target.upgrade_request(path);
         let deadline_ns = self.now_ns + nanoseconds(HANDSHAKE_LIMIT);
         let Some(connection) = self.connection_mut(id) else {
             return;

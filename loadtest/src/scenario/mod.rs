@@ -5,6 +5,7 @@ mod gate;
 mod idle;
 mod load;
 mod lobby;
+mod matchbox;
 mod reconnect;
 mod relay;
 mod sessions;
@@ -34,6 +35,8 @@ pub fn scenarios(part: &Part, gate: &Arc<Gate>) -> Vec<Box<dyn Scenario>> {
         ))],
         Load::Reconnect => vec![Box::new(reconnect::Reconnect::new(share, thread, Arc::clone(gate)))],
         Load::Idle => vec![idle()],
+        Load::RelayRooms => vec![relay(0)],
+        Load::Matchbox => vec![Box::new(matchbox::Matchbox::new(part, Arc::clone(gate)))],
         Load::Mix => vec![
             relay(share.spectators),
             lobby(),

@@ -8,7 +8,8 @@ use crate::game_data::{self, Format};
 use crate::latency::Latency;
 use crate::ledger::{Ledger, Receipt};
 use crate::net::{ConnectionId, Event, Handler, Net};
-use crate::plan::Plan;
+use crate::plan::{Load, Plan};
+use crate::room_urls::RoomUrls;
 use crate::rooms::{Rooms, Step};
 use crate::time::{nanoseconds, whole_ns};
 use std::ops::Range;
@@ -69,7 +70,10 @@ impl Relay {
         Self {
             plan: Arc::clone(plan),
             gate,
-            rooms: Rooms::new(plan, format!("r{}p", part.thread), players, spectators, true),
+            rooms: match plan.load {
+                Load::RelayRooms => Rooms::of_urls(plan, RoomUrls::new(plan, part.run, part.first_room)),
+                _ => Rooms::new(plan, format!("r{}p", part.thread), players, spectators, true),
+            },
             ledger: Ledger::new(part.run, part.first_room, [plan.rooms, players, spectators], body.len()),
             phase: Phase::Filling,
             began_ns: 0,
@@ -122,7 +126,7 @@ impl Relay {
         self.ledger.send(seat, due_ns, &mut self.message[self.body.clone()]);
         self.sent += 1;
         match self.plan.format {
-            Format::Json => net.send_text(id, &self.message),
+            Format::Json | Format::Offer => net.send_text(id, &self.message),
             Format::MessagePack => net.send_binary(id, &self.message),
         }
         if due_ns >= self.measured_from_ns {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// Addresses that are remembered. One more is refused; each has connected within the last ten seconds, or is connected.
-const ADDRESSES_MAX: usize = 262_144;
+pub const ADDRESSES_MAX: usize = 262_144;
 /// A block is this part of the limit.
 const BLOCKS: u32 = 10;
 

@@ -23,6 +23,6 @@ pub use bans::{BANS_MAX, TooManyBans};
 pub use bucket::{Bucket, Rate};
 pub use client_address::normalise;
 pub use limits::{AppLimits, Limits, ROOMS_MAX};
-pub use loans::{Loan, Rates};
+pub use loans::{ADDRESSES_MAX, Loan, Rates};
 pub use rules::Admission;
 pub use totals::{Refusals, Totals};

@@ -170,6 +170,11 @@ impl Protocols {
             Protocol::Echo | Protocol::Matchbox | Protocol::Relay => Line {
                 shard,
                 slot: Some(slot),
+                address: match protocol {
+                    Protocol::Matchbox => self.matchbox.address(slot),
+                    Protocol::Relay => self.relay.address(slot),
+                    Protocol::Echo | Protocol::SignalFish => None,
+                },
                 ..Line::default()
             },
         }

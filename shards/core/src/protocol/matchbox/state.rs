@@ -9,10 +9,11 @@ use crate::effects::Cx;
 use crate::entry::{Routing, draw_hashing};
 use crate::http::query_parameter;
 use crate::room::{Dialect, Member, MemberId, Members, OpenRooms, RoomHandle, RoomKey};
-use crate::slot::ShardIndex;
+use crate::slot::{ShardIndex, Slot};
 use crate::ws::Kind;
 use rand::Rng;
 use std::fmt;
+use std::net::IpAddr;
 
 /// The room of a URL that names none (M2).
 const DEFAULT_ROOM: &str = "world";
@@ -34,6 +35,8 @@ pub struct Matchbox {
 pub(super) struct Peer {
     pub(super) id: MemberId,
     pub(super) room: RoomHandle,
+    /// Address of its client, for the log.
+    ip: IpAddr,
     /// Messages since the last valid one (M4).
     pub(super) invalid_in_a_row: u32,
 }
@@ -84,6 +87,12 @@ impl Matchbox {
         }
     }
 
+    /// The address of a client.
+    #[must_use]
+    pub fn address(&self, slot: Slot) -> Option<IpAddr> {
+        self.peers.get(slot).map(|peer| peer.ip)
+    }
+
     /// The shard of the room that the URL names.
     #[must_use]
     pub fn home(&self, opening: &Opening) -> ShardIndex {
@@ -124,6 +133,7 @@ impl Matchbox {
             Peer {
                 id,
                 room: handle,
+                ip: opening.client,
                 invalid_in_a_row: 0,
             },
         );

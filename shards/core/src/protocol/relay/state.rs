@@ -122,6 +122,15 @@ impl Relay {
         }
     }
 
+    /// The address of a client.
+    #[must_use]
+    pub fn address(&self, slot: Slot) -> Option<IpAddr> {
+        self.sessions.get(slot).map(|session| match session {
+            Session::Entering(entering) => entering.ip,
+            Session::Inside(client) => client.ip,
+        })
+    }
+
     /// The shard of the room that the URL names. Who is refused anyway is refused where it is.
     #[must_use]
     pub fn home(&self, opening: &Opening) -> Option<ShardIndex> {
