@@ -129,7 +129,11 @@ fn check_answer(answer: &[u8], closes: bool) {
 pub fn http_head(data: &[u8]) {
     let site = site();
     let standings = [(false, true), (true, true), (false, false)];
-    let standings = standings.map(|(draining, ticket)| Standing { draining, ticket });
+    let standings = standings.map(|(draining, ticket)| Standing {
+        draining,
+        ticket,
+        banned: !ticket && draining,
+    });
     // How a server stands changes no cut, so that one of the three is enough for these.
     let drawn = cuts::random(data).up_to(standings.len() - 1);
     for (index, standing) in standings.into_iter().enumerate() {

@@ -121,6 +121,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         });
         connection.rest = None;
         connection.paused_at = None;
+        self.forgive(slot);
         self.effects.outboxes.shut(slot);
         self.arm(slot);
         if self.effects.outboxes.unsent(slot).is_empty() {
@@ -184,6 +185,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         };
         let ticket = connection.ticket.take();
+        if std::mem::take(&mut connection.owes) {
+            self.paying -= 1;
+        }
         connection.phase = Phase::Ended;
         connection.rest = None;
         let asked = connection.asked.is_some();
