@@ -3,11 +3,11 @@
 use crate::Config;
 use crate::apps::Apps;
 use crate::control::{ControlPlane, Message, Totals};
-use crate::desk::{Desk, Locks};
+use crate::desk::{Desk, Locks, Probe};
 use crate::doors::{self, Door};
 use crate::host::limits::ticketless_per_shard;
 use crate::site;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Sender, bounded};
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
 use signal_fish_core::ShardIndex;
@@ -16,11 +16,11 @@ use signal_fish_core::entry::{Routing, draw_hashing};
 use signal_fish_core::http::Routes;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::protocol::{self, Protocol};
-use signal_fish_core::shard::{Options, Plan, Reload};
+use signal_fish_core::shard::{Options, Plan, Reload, Request};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
-    DeskSender, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel, listen,
-    listen_again, mailbox,
+    DeskSender, Inbox, Leftover, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel,
+    listen, listen_again, mailbox,
 };
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,12 +44,14 @@ pub struct ServerHandle {
     doors: Vec<Door>,
     cpus: Vec<Option<usize>>,
     mailboxes: Arc<[Mailbox]>,
+    leftovers: Vec<Leftover>,
     control: ToControl<Message>,
     totals: Arc<Mutex<Totals>>,
     shards: Vec<ShardThread>,
     control_thread: JoinHandle<()>,
     desk: DeskSender,
     desk_thread: JoinHandle<()>,
+    probes: Sender<Probe>,
     locks: Arc<Mutex<Locks>>,
     running: Running,
 }
@@ -142,6 +144,7 @@ impl Server {
             .map_err(StartError::Shard)?;
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let leftovers = inboxes.iter().map(Inbox::leftover).collect();
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
 
@@ -157,6 +160,7 @@ impl Server {
             .spawn(move || plane.run())
             .map_err(StartError::Shard)?;
         let (desk, at_desk) = desk_channel();
+        let (probes, from_handle) = bounded(1);
         let locks = Arc::new(Mutex::new(Locks::new(config, &apps.apps)));
         let desk_of_all = Desk::new(
             at_desk,
@@ -164,6 +168,7 @@ impl Server {
             control.clone(),
             Arc::clone(&locks),
             routing.clone(),
+            from_handle,
             start,
         );
         let desk_thread = std::thread::Builder::new()
@@ -175,12 +180,14 @@ impl Server {
             doors,
             cpus: cpus.clone(),
             mailboxes,
+            leftovers,
             control,
             totals,
             shards: Vec::new(),
             control_thread,
             desk,
             desk_thread,
+            probes,
             locks,
             running: Running {
                 settings: settings.clone(),
@@ -255,6 +262,16 @@ impl ServerHandle {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether every shard, the control plane and the desk answer; waits for them for three seconds at most.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        /// The desk itself waits for a little more than a second, and may have to end a collection before.
+        const WAIT_MAX: Duration = Duration::from_secs(3);
+        let (to, answer) = bounded(1);
+        // One that was not answered is still there if the desk stands still.
+        self.probes.try_send(to).is_ok() && answer.recv_timeout(WAIT_MAX).unwrap_or(false)
+    }
+
     /// Applies what may change while the server runs (D45): `security.authorized_apps`, `security.cors_origins`,
     /// `security.trusted_proxies` and `security.client_ip_header`. Nothing else of `config` is looked at. Connections,
     /// sessions and rooms stay; an app that is missing now accepts no new authentications.
@@ -314,6 +331,9 @@ impl ServerHandle {
         let mut result = Ok(());
         for shard in self.shards {
             result = result.and(shard.join());
+        }
+        for leftover in self.leftovers {
+            leftover.give_back(|notice| self.control.send(Request::Notice(notice).into()));
         }
         // The desk ends when nobody can ask it any more.
         drop(self.desk);

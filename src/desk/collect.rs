@@ -1,6 +1,7 @@
 //! The shards and the control plane are asked, with a bounded wait: what stands still shows as stale and holds nobody up.
 
 use crate::control::Message;
+use crate::logging;
 use crate::metrics::{Collected, Denied, OfShard, Process};
 use crossbeam_channel::{Receiver, bounded};
 use signal_fish_core::ShardIndex;
@@ -133,6 +134,13 @@ impl Shards {
         missing == 0
     }
 
+    /// Whether every shard and the control plane answer in time.
+    pub(super) fn are_well(&mut self, replies: &Receiver<ToDesk>) -> bool {
+        let deadline = Instant::now() + WAIT_MAX;
+        self.ask_until(replies, &Question::Alive, deadline)
+            && self.ask_control(deadline.max(Instant::now() + WAIT_MAX / 4))
+    }
+
     /// Puts the question of this number to a shard.
     fn put(&mut self, shard: usize, question: &Question) {
         let (number, question) = (self.number, question.clone());
@@ -188,6 +196,7 @@ impl Shards {
             admission_is_fresh,
             process: Process::read(uptime),
             denied,
+            log_lines_lost: logging::lost_lines(),
         }
     }
 

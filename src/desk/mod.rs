@@ -18,7 +18,7 @@ pub(crate) use paths::METRICS;
 use crate::control::Message;
 use crate::metrics::{self, Collected, Denied};
 use collect::{Shards, WAIT_MAX};
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
 use guesses::Guesses;
 use paths::Wanted;
 use signal_fish_core::entry::Routing;
@@ -53,8 +53,13 @@ pub(crate) struct Desk {
     next_piece: Option<Instant>,
     /// What the last piece was made of; nothing while there are no streams.
     last_piece: Option<Collected>,
+    /// Somebody in this process asks whether the server answers.
+    probes: Receiver<Probe>,
     fault: Fault,
 }
+
+/// A question of this process whether the server answers, and the way for the answer.
+pub(crate) type Probe = Sender<bool>;
 
 /// Who waits for an answer.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +76,7 @@ impl Desk {
         control: ToControl<Message>,
         locks: Arc<Mutex<Locks>>,
         routing: Routing,
+        probes: Receiver<Probe>,
         start: Instant,
     ) -> Self {
         Self {
@@ -83,6 +89,7 @@ impl Desk {
             began: None,
             next_piece: None,
             last_piece: None,
+            probes,
             fault: Fault::of("desk"),
         }
     }
@@ -90,12 +97,8 @@ impl Desk {
     /// Serves until every shard has ended.
     pub(crate) fn run(mut self) {
         loop {
-            let first = match self.next_piece {
-                Some(at) => self.from.inquiries.recv_deadline(at),
-                None => self.from.inquiries.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            let mut batch = match first {
-                Ok(message) => vec![message],
+            let mut batch = match self.first() {
+                Ok(message) => Vec::from_iter(message),
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
@@ -104,6 +107,29 @@ impl Desk {
             batch.extend(self.from.inquiries.try_iter().take(BATCH_MAX));
             self.serve(batch);
         }
+    }
+
+    /// Waits for the next request, or until the next piece is due. Nothing came if a probe was answered.
+    fn first(&mut self) -> Result<Option<ToDesk>, RecvTimeoutError> {
+        let wait = self
+            .next_piece
+            .map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        let probe = select! {
+            recv(self.from.inquiries) -> message => {
+                return message.map(Some).map_err(|_| RecvTimeoutError::Disconnected);
+            }
+            recv(self.probes) -> probe => probe,
+            default(wait) => return Err(RecvTimeoutError::Timeout),
+        };
+        match probe {
+            Ok(probe) => {
+                // Who does not wait any more has its answer.
+                let _ = probe.try_send(self.shards.are_well(&self.from.replies));
+            }
+            // The handle of the server is gone, and the server goes on.
+            Err(_) => self.probes = never(),
+        }
+        Ok(None)
     }
 
     /// Lets some time pass since the last collection. Who comes meanwhile belongs to the batch.

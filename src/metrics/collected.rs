@@ -20,6 +20,8 @@ pub struct Collected {
     pub process: Process,
     /// Requests that the desk refused for want of the right token.
     pub denied: Denied,
+    /// Lines that each destination of the log has lost.
+    pub log_lines_lost: Vec<(&'static str, u64)>,
 }
 
 /// Requests without the right token, by what was asked for.

@@ -23,5 +23,5 @@ pub use control::{AtControl, ToControl, control_channel};
 pub use desk::{DeskReceiver, DeskSender, desk_channel};
 pub use fault::Fault;
 pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, bind, listen, listen_again};
-pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
+pub use mailbox::{Inbox, Leftover, Mail, Mailbox, mailbox};
 pub use thread::{ShardThread, Surroundings};
