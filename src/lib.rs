@@ -26,6 +26,7 @@ mod pages;
 pub mod panics;
 mod server;
 mod site;
+mod tokens;
 
 pub use config::Config;
 pub use server::{Server, ServerHandle, StartError};

@@ -7,6 +7,7 @@ use crate::desk::{Desk, Locks, Probe};
 use crate::doors::{self, Door};
 use crate::host::limits::ticketless_per_shard;
 use crate::site;
+use crate::tokens::{Prepared, Verifier};
 use crossbeam_channel::{Sender, bounded};
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
@@ -82,6 +83,8 @@ pub enum StartError {
     Shard(io::Error),
     /// The system has no random bytes.
     Random(String),
+    /// The keys of tokens cannot be used.
+    Tokens(String),
 }
 
 impl fmt::Display for StartError {
@@ -91,6 +94,7 @@ impl fmt::Display for StartError {
             Self::Cpu(cpu) => write!(f, "CPU {cpu} is not available to this process (see `shards.cpus`)"),
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
             Self::Random(error) => write!(f, "the system gives no random bytes: {error}"),
+            Self::Tokens(problem) => write!(f, "tokens cannot be verified: {problem}"),
         }
     }
 }
@@ -116,6 +120,11 @@ impl Server {
         if config.shards.pin && cpus.contains(&None) {
             tracing::warn!(shards = count, "more shards than CPUs: shards run unpinned");
         }
+        let auth = &config.relay.auth;
+        let tokens = match config.relay.enabled && auth.enabled {
+            true => Some(Prepared::new(auth).map_err(StartError::Tokens)?),
+            false => None,
+        };
         let (doors, listeners) = open_doors(config, count)?;
 
         let mut seed = <StdRng as SeedableRng>::Seed::default();
@@ -148,10 +157,14 @@ impl Server {
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
 
+        let to_control = control.clone();
+        let answered = move |(shard, slot), answer| to_control.send(Message::Verified(shard, slot, answer));
+        let verifier = tokens.map(|tokens| Verifier::start(tokens, answered)).transpose();
         let plane = ControlPlane::new(
             Admission::new(limits, draw_hashing(&mut random)),
             Arc::clone(&mailboxes),
             messages,
+            verifier.map_err(StartError::Shard)?,
             start,
             Arc::clone(&totals),
         );

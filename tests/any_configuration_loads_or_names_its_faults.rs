@@ -84,7 +84,7 @@ fn hold(loaded: Result<Loaded, Faults>) -> Result<(), TestCaseError> {
         Ok(loaded) => {
             // What comes out is itself a configuration, and the same one, as soon as its secrets are put back.
             let printed = manual::json(&loaded.resolved);
-            let complete = printed.replace(r#""***""#, r#""any-secret-that-a-key-accepts""#);
+            let complete = printed.replace(r#""***""#, r#""any-secret-that-every-one-of-the-keys-accepts""#);
             let json = |text: &str| serde_json::from_str(text).map_err(|error| TestCaseError::fail(error.to_string()));
             if printed != complete {
                 let faults = config::from_value(json(&printed)?)

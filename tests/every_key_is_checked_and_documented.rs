@@ -32,6 +32,7 @@ fn companions(key: &Key) -> Value {
                 "transport": {"token_binding": {"enabled": true}},
             }})
         }
+        "relay.auth.enabled" => json!({"relay": {"auth": {"jwks_file": "keys.json"}}}),
         _ => json!({}),
     }
 }
@@ -75,6 +76,8 @@ fn sample(key: &Key) -> (Value, Value) {
         "relay.bind" => json!("::1"),
         "relay.allowed_origins" => json!(["https://a.example"]),
         "relay.subprotocol" => json!("game.v1"),
+        "relay.auth.secret" => json!("a secret, of thirty-two bytes or more"),
+        "relay.auth.jwks_url" => json!("https://login.example/keys?a=b,c"),
         "matchbox.bind" => json!("::1"),
         "matchbox.allowed_origins" => json!(["https://a.example", "http://localhost:3000"]),
         "matchbox.topology" => return (json!("Client_Server"), json!("client_server")),
@@ -170,6 +173,17 @@ fn misfits(key: &Key) -> Vec<Value> {
             json!("https://*.example"),
         ],
         "security.metrics_auth_token" => vec![json!(" ")],
+        "relay.auth.secret" => vec![json!("x".repeat(31)), json!("")],
+        "relay.auth.jwks_url" => vec![
+            json!("http://login.example/keys"),
+            json!("http://10.0.0.1/keys"),
+            json!("http://localhost.example/keys"),
+            json!("https://user:password@login.example/keys"),
+            json!("https://"),
+            json!("ftp://127.0.0.1/keys"),
+            json!("/keys"),
+            json!(""),
+        ],
         "security.trusted_proxies" => vec![json!(["10.0.0.0/33"]), json!(["proxy.example"])],
         "protocol.player_name_validation.allowed_symbols" => vec![json!(["ab"]), json!([""])],
         "protocol.sdk_compatibility.minimum_versions" => vec![json!({"unity": "1.10"})],
@@ -310,6 +324,8 @@ fn every_key_is_set_by_a_file_and_by_both_spellings_of_its_variable() {
                 assert_eq!(loaded.config.security.metrics_auth_token, Some(text.clone()));
             } else if key.path == "security.admin_token" {
                 assert_eq!(loaded.config.security.admin_token, Some(text.clone()));
+            } else if key.path == "relay.auth.secret" {
+                assert_eq!(loaded.config.relay.auth.secret, Some(text.clone()));
             } else {
                 assert_ne!(shown(&loaded.config), without, "{} by {way} changes nothing", key.path);
             }
@@ -686,6 +702,38 @@ fn a_secret_that_print_config_hid_is_asked_for() {
         faults_of(from_environment(&variable))
             .to_string()
             .contains("--print-config")
+    );
+}
+
+#[test]
+fn tokens_have_exactly_one_kind_of_keys() {
+    let secret = "a secret of thirty-two bytes or more";
+    let auth = |auth: Value| config::from_value(json!({"relay": {"auth": auth}}));
+    for wrong in [
+        json!({"enabled": true}),
+        json!({"enabled": true, "secret": secret, "jwks_file": "keys.json"}),
+        json!({"enabled": true, "jwks_url": "https://login.example/keys", "jwks_file": "keys.json"}),
+    ] {
+        let faults = faults_of(auth(wrong)).to_string();
+        assert!(
+            faults.contains("exactly one of relay.auth.secret") && !faults.contains(secret),
+            "{faults}"
+        );
+    }
+    for right in [
+        json!({"enabled": true, "secret": secret}),
+        json!({"enabled": true, "jwks_file": "keys.json"}),
+        json!({"enabled": true, "jwks_url": "http://[::1]:8080/keys"}),
+        json!({"enabled": true, "jwks_url": "http://localhost/keys"}),
+        json!({"enabled": true, "jwks_url": "http://127.0.0.2:1/keys"}),
+    ] {
+        assert_eq!(auth(right).expect("a configuration").warnings, Vec::<String>::new());
+    }
+    let off = auth(json!({"secret": secret})).expect("a configuration");
+    assert!(
+        off.warnings[0].contains("relay.auth.enabled is off"),
+        "{:?}",
+        off.warnings
     );
 }
 

@@ -90,6 +90,36 @@ pub(super) const TOKEN: TextCheck = TextCheck {
     },
 };
 
+/// A secret that signs: RFC 7518 asks for as many bytes as the hash has.
+pub(super) const SIGNING_SECRET: TextCheck = TextCheck {
+    expected: "a string of at least 32 bytes",
+    accept: |text| (text.len() >= 32).then(|| text.to_owned()),
+};
+
+/// Where public keys are: nobody on the way may change them.
+pub(super) const KEYS_URL: TextCheck = TextCheck {
+    expected: "a URL such as \"https://login.example.org/jwks.json\" without a user; http only to localhost, 127.0.0.1 or [::1]",
+    accept: |text| {
+        let text = text.trim();
+        let url: ureq::http::Uri = text.parse().ok()?;
+        let host = url.host().filter(|host| !host.is_empty())?;
+        let safe = match url.scheme_str()? {
+            "https" => true,
+            "http" => is_this_machine(host),
+            _ => false,
+        };
+        let names_user = url
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'));
+        (safe && !names_user).then(|| text.to_owned())
+    },
+};
+
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// `*` or origins. They are compared with the header byte for byte, so they are tidied the way browsers write them.
 pub(super) const ORIGINS: TextCheck = TextCheck {
     expected: "\"*\" alone, or origins such as \"https://play.example.org,http://localhost:3000\" (scheme, host and port, \

@@ -298,6 +298,7 @@ is the worst that attackers from very many addresses can do at the same moment; 
 | replays | `server.event_buffer_total_bytes` |
 | dropped players | 96 MiB for each shard: 65,536 players, and 32 MiB of their connection infos |
 | limits of rates | 64 MiB for 262,144 addresses; 256 bytes for each `Authenticate` that an app may send in a minute |
+| tokens | 24 MiB with `relay.auth.enabled`: 2,048 tokens that wait, and two sets of keys |
 | allocator | an eighth of all that |
 | kernel | for each connection 4 KiB and buffers of 384 KiB; for each shard and address that it listens on 4,096 connections that wait to be accepted, with \
          132 KiB each; all buffers together no more than `net.ipv4.tcp_mem` allows |

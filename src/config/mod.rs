@@ -29,7 +29,7 @@ pub use sections::logging::{LogFormat, LogLevel, LogRotation, Logging};
 pub use sections::matchbox::{Matchbox, Topology};
 pub use sections::protocol::{PlayerNameValidation, Protocol, Sdk};
 pub use sections::rate_limit::RateLimit;
-pub use sections::relay::Relay;
+pub use sections::relay::{Relay, RelayAuth};
 pub use sections::relay_types::RelayTypes;
 pub use sections::security::{AppEntry, ClientIpHeader, Security, TokenBinding, Transport};
 pub use sections::server::Server;

@@ -78,6 +78,16 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             "expected a port, because there is none behind `port`, which is 65535".to_owned(),
         );
     }
+    let auth = &config.relay.auth;
+    let sources = [auth.secret.is_some(), auth.jwks_file.is_some(), auth.jwks_url.is_some()];
+    if auth.enabled && sources.into_iter().filter(|given| *given).count() != 1 {
+        fault(
+            "relay.auth.enabled",
+            Some("true".to_owned()),
+            "expected exactly one of relay.auth.secret, relay.auth.jwks_file and relay.auth.jwks_url with it"
+                .to_owned(),
+        );
+    }
     let needed = outbound_bytes_needed(config);
     if needed.sum() > config.websocket.max_outbound_bytes {
         fault(
@@ -186,6 +196,12 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
         && token.chars().count() < 16
     {
         doubts.push("security.metrics_auth_token is shorter than 16 characters and can be guessed".to_owned());
+    }
+    let auth = &config.relay.auth;
+    if !auth.enabled && (auth.secret.is_some() || auth.jwks_file.is_some() || auth.jwks_url.is_some()) {
+        doubts.push(
+            "relay.auth holds keys, but relay.auth.enabled is off: clients of the relay need no token".to_owned(),
+        );
     }
     if let Some(prefix) = &config.server.room_code_prefix
         && prefix.len() >= config.protocol.room_code_length

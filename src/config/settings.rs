@@ -111,7 +111,7 @@ impl Config {
             require_wss: relay.require_wss,
             origins: Arc::new(Origins::any_or_listed(&relay.allowed_origins)),
             subprotocol: relay.subprotocol.as_deref().map(Arc::from),
-            require_token: false,
+            require_token: relay.auth.enabled,
             invalid_messages_max: self.security.max_invalid_messages,
         }
     }

@@ -5,8 +5,9 @@ mod totals;
 
 pub use totals::Totals;
 
+use crate::tokens::Verifier;
 use crossbeam_channel::Sender;
-use signal_fish_core::admission::{self, Admission, AppLimits, Ask};
+use signal_fish_core::admission::{self, Admission, AppLimits, Ask, Refusal, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, Fault, Mail, Mailbox};
@@ -35,6 +36,8 @@ pub(crate) enum Message {
     LiftBan(IpAddr, Sender<bool>),
     /// By the desk: tell who is banned, and for how long.
     Bans(Sender<Vec<(IpAddr, Duration)>>),
+    /// By the verifier: whether the token of a connection is good.
+    Verified(ShardIndex, Slot, Result<(), Refusal>),
     /// By the server: the last shard has ended.
     Stop,
 }
@@ -50,6 +53,8 @@ pub(crate) struct ControlPlane {
     admission: Admission,
     mailboxes: Arc<[Mailbox]>,
     messages: AtControl<Message>,
+    /// Answers about tokens, where the relay wants them.
+    verifier: Option<Verifier>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
     /// Shards whose mailboxes hold answers that nobody rang for.
@@ -64,6 +69,7 @@ impl ControlPlane {
         mut admission: Admission,
         mailboxes: Arc<[Mailbox]>,
         messages: AtControl<Message>,
+        verifier: Option<Verifier>,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
@@ -77,6 +83,7 @@ impl ControlPlane {
             fault: Fault::of("control"),
             mailboxes,
             messages,
+            verifier,
             start,
             totals,
         }
@@ -107,11 +114,18 @@ impl ControlPlane {
                 }
                 Some(Message::LiftBan(address, to)) => _ = to.try_send(self.admission.lift_ban(address)),
                 Some(Message::Bans(to)) => _ = to.try_send(self.admission.bans(self.start.elapsed())),
+                Some(Message::Verified(shard, slot, answer)) => {
+                    let verdict = self.verified(answer);
+                    self.tell(shard, slot, verdict);
+                }
                 Some(Message::Stop) => break,
                 None => {}
             }
         }
         self.publish();
+        if let Some(verifier) = self.verifier {
+            verifier.stop();
+        }
     }
 
     fn handle(&mut self, request: Request) {
@@ -125,10 +139,6 @@ impl ControlPlane {
                 self.fault.strike();
                 self.admission.hear(shard, connections);
                 self.answer(shard, slot, ask);
-                self.unrung += 1;
-                if self.unrung == ANSWERS_MAX {
-                    self.ring();
-                }
             }
             Request::Notice(notice) => self.admission.give_back(notice),
             Request::Report(report) => {
@@ -139,7 +149,26 @@ impl ControlPlane {
     }
 
     fn answer(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
-        let verdict = self.admission.decide(self.start.elapsed(), ask);
+        let verdict = match (&self.verifier, ask) {
+            (Some(verifier), Ask::Verify { token, room }) => match verifier.ask((shard, slot), token, room) {
+                // The answer comes later.
+                Ok(()) => return,
+                Err(refusal) => self.verified(Err(refusal)),
+            },
+            (_, ask) => self.admission.decide(self.start.elapsed(), ask),
+        };
+        self.tell(shard, slot, verdict);
+    }
+
+    /// The verdict about a token.
+    fn verified(&mut self, answer: Result<(), Refusal>) -> Verdict {
+        match answer {
+            Ok(()) => Verdict::Admitted,
+            Err(refusal) => self.admission.refused(refusal),
+        }
+    }
+
+    fn tell(&mut self, shard: ShardIndex, slot: Slot, verdict: Verdict) {
         let crowded = self.admission.crowded();
         let mail = Mail::Verdict { slot, verdict, crowded };
         let mailbox = &self.mailboxes[usize::from(shard.0)];
@@ -149,6 +178,10 @@ impl ControlPlane {
             if let Some(notice) = verdict.give_back() {
                 self.admission.give_back(notice);
             }
+        }
+        self.unrung += 1;
+        if self.unrung == ANSWERS_MAX {
+            self.ring();
         }
     }
 

@@ -120,6 +120,9 @@ impl WorstCase {
                 WINDOWS_MAX as u64 * WINDOW_BYTES + authentications * AUTHENTICATION_BYTES,
             ),
         ];
+        if config.relay.enabled && config.relay.auth.enabled {
+            parts.push(("tokens", crate::tokens::BYTES_MAX));
+        }
         let sum: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
         parts.push(("allocator", sum / ALLOCATOR_SHARE));
 

@@ -8,6 +8,8 @@
 )]
 
 pub mod client;
+pub mod issuer;
+pub mod jwt;
 pub mod raw;
 pub mod run;
 pub mod secrets;

@@ -58,10 +58,15 @@ pub fn received(text: &str) {
 /// A server was started with this.
 pub fn configured(config: &Value) {
     strings(config, &mut |name, text| {
-        if name.ends_with("_token") || name.ends_with("_secret") {
+        if name.ends_with("_token") || name.ends_with("_secret") || name == "secret" {
             remember(text);
         }
     });
+}
+
+/// A client came with this token. Its parts must not be shown either.
+pub fn token(token: &str) {
+    token.split('.').chain([token]).for_each(remember);
 }
 
 /// Every string in a value, with the name of the field that it is in, however deep.

@@ -70,6 +70,8 @@ pub struct World {
     pub now: Duration,
     /// Verdicts wait until [`World::answer`] or until this is false again.
     pub hold_verdicts: bool,
+    /// Verdicts on tokens wait until [`World::answer_token`] or until this is false again. Nobody else waits for them.
+    pub hold_tokens: bool,
     /// Connections between shards wait.
     pub hold_moves: bool,
     /// What new connections do with bytes.
@@ -179,6 +181,7 @@ impl World {
             clients: Vec::new(),
             now: Duration::from_secs(1),
             hold_verdicts: false,
+            hold_tokens: false,
             hold_moves: false,
             line: design.line,
             turn_time: Duration::ZERO,

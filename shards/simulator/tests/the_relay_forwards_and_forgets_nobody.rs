@@ -214,6 +214,133 @@ fn refusals_have_their_codes_and_come_in_order() {
     });
 }
 
+fn with_tokens() -> Settings {
+    Settings {
+        require_token: true,
+        ..open()
+    }
+}
+
+#[test]
+fn a_token_lets_into_its_rooms_alone() {
+    both(|shards| {
+        let mut world = world(shards, 1, with_tokens());
+        let inside = world.admit(LOCALHOST, client("/?roomId=room&token=for-room", ""));
+        let other = world.admit(LOCALHOST, client("/?roomId=room&token=for-ro*", ""));
+        let header = "Authorization: Bearer for-room\r\n";
+        let by_header = world.admit(LOCALHOST, client("/?roomId=room&token=bad&token=worse", header));
+        world.send_text(inside, &message(1));
+        assert_eq!(texts(&world, other), [message(1)]);
+        assert_eq!(texts(&world, by_header), [message(1)], "the header wins");
+        for (target, headers, code, reason) in [
+            ("/?roomId=room", "", 1008, "Unauthorized"),
+            ("/?roomId=room&token=bad", "", 1008, "Unauthorized"),
+            ("/?roomId=room&token=for-room&token=for-room", "", 1008, "Unauthorized"),
+            (
+                "/?roomId=room&token=for-room",
+                "Authorization: Bearer bad\r\n",
+                1008,
+                "Unauthorized",
+            ),
+            ("/?roomId=room&token=for-other", "", 1008, "Room not allowed"),
+            ("/?roomId=not%20one&token=bad", "", 1008, "Invalid roomId"),
+        ] {
+            let id = world.admit(LOCALHOST, client(target, headers));
+            assert_eq!(closed(&world, id), Some((code, reason)), "{target}");
+        }
+        assert!(disconnected(&world, inside).is_empty());
+    });
+}
+
+#[test]
+fn a_wrong_token_costs_no_place_among_the_connections_of_the_address() {
+    both(|shards| {
+        let mut design = Design::new(shards, 1);
+        design.limits.relay.connections = Rate::per_10s(2);
+        design.relay = with_tokens();
+        let mut world = World::build(design);
+        for _ in 0..5 {
+            let id = world.admit(LOCALHOST, client("/?roomId=room&token=bad", ""));
+            assert_eq!(closed(&world, id), Some((1008, "Unauthorized")));
+        }
+        let inside: Vec<Id> = (0..2)
+            .map(|_| world.admit(LOCALHOST, client("/?roomId=room&token=for-room", "")))
+            .collect();
+        assert!(inside.iter().all(|id| closed(&world, *id).is_none()));
+        let third = world.admit(LOCALHOST, client("/?roomId=room&token=for-room", ""));
+        assert_eq!(closed(&world, third), Some((1013, "Rate limited")));
+    });
+}
+
+#[test]
+fn a_late_verdict_on_a_token_holds_up_nobody_else() {
+    seeds(TEST, 40, |seed| {
+        let mut world = world(4, seed, with_tokens());
+        let mut random = Sequence::new(seed);
+        world.network().shuffles_events = true;
+        let watcher = world.admit(LOCALHOST, client("/?roomId=any&token=for-any", ""));
+        let speaker = world.admit(LOCALHOST, client("/?roomId=any&token=for-any", ""));
+        world.hold_tokens = true;
+        let mut waiting: Vec<(Id, bool)> = Vec::new();
+        let mut said = 0;
+        for _ in 0..60 {
+            match random.up_to(5) {
+                0 | 1 => {
+                    let good = random.up_to(2) > 0;
+                    let token = if good { "for-any" } else { "bad" };
+                    let id = world.admit(LOCALHOST, client(&format!("/?roomId=any&token={token}"), ""));
+                    assert!(!world.clients[id].is_open(), "nothing is answered before the verdict");
+                    waiting.push((id, good));
+                }
+                2 if !waiting.is_empty() => {
+                    let (id, _) = waiting.swap_remove(random.up_to(waiting.len() - 1));
+                    world.drop_client(id);
+                }
+                3 => drop(world.answer_token()),
+                _ => {
+                    said += 1;
+                    world.send_text(speaker, &message(said));
+                    assert_eq!(
+                        texts(&world, watcher).last(),
+                        Some(&message(said)),
+                        "known clients talk meanwhile"
+                    );
+                }
+            }
+        }
+        world.hold_tokens = false;
+        world.settle();
+        for (id, good) in waiting {
+            match good {
+                true => assert!(world.clients[id].is_open() && closed(&world, id).is_none()),
+                false => assert_eq!(closed(&world, id), Some((1008, "Unauthorized"))),
+            }
+        }
+        // Who left before its verdict was never inside, so nobody hears of it.
+        let left: u64 = world.all_relay().map(|relay| relay.counters().left).sum();
+        assert_eq!(disconnected(&world, watcher).len() as u64, left);
+        for id in 0..world.clients.len() {
+            world.drop_client(id);
+        }
+        world.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_drain_answers_who_waits_for_a_verdict_on_its_token() {
+    both(|shards| {
+        let mut world = world(shards, 1, with_tokens());
+        world.hold_tokens = true;
+        let id = world.admit(LOCALHOST, client("/?roomId=room&token=for-room", ""));
+        world.drain();
+        assert!(!world.clients[id].is_open(), "it gets what newcomers get");
+        world.hold_tokens = false;
+        world.settle();
+        world.advance(Duration::from_secs(10));
+        world.assert_nothing_left();
+    });
+}
+
 #[test]
 fn a_connection_without_a_ticket_is_refused_in_its_turn() {
     both(|shards| {

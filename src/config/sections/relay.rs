@@ -1,9 +1,10 @@
 //! `relay.*`: the room relay, on a listener of its own.
 
 use crate::config::check;
-use crate::config::key::Kind::{Bool, Integer, OptionalText, TextList};
+use crate::config::key::Kind::{Bool, Integer, OptionalText, Text, TextList};
 use crate::config::key::{Standing, key};
-use crate::config::section::{DAY_SECS, MANY, MIB, RELAY, U32_MAX, milliseconds, section};
+use crate::config::secret::Secret;
+use crate::config::section::{DAY_SECS, MANY, MIB, RELAY, U32_MAX, milliseconds, seconds, section};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -81,6 +82,9 @@ section! {
         /// Subprotocol that a client must offer. Null: none.
         pub subprotocol: Option<String> = key("relay.subprotocol", OptionalText(check::SUBPROTOCOL), Value::Null);
     }
+    sections {
+        pub auth: RelayAuth;
+    }
     no_field {
         /// Redis that joins several nodes.
         key("relay.redis_url", OptionalText(check::NOT_EMPTY), Value::Null)
@@ -96,8 +100,47 @@ section! {
 
         /// Time that the breaker stays open.
         key("relay.cb_open_ms", Integer(1, U32_MAX), 30_000).unit("milliseconds").standing(Standing::Idle);
+    }
+}
 
-        /// Whether clients need a token.
-        key("relay.auth.enabled", Bool, false).weigh("Not built yet.").standing(Standing::NotBuilt);
+section! {
+    /// `relay.auth.*`.
+    pub struct RelayAuth {
+        /// Whether clients need a token: a signed JWT in the parameter `token` or in `Authorization: Bearer`.
+        pub enabled: bool = key("relay.auth.enabled", Bool, RELAY.require_token).weigh(
+            "On needs exactly one of `secret`, `jwks_file` and `jwks_url`. A client without a good token is closed with 1008.",
+        );
+
+        /// Secret that signs tokens with HS256, HS384 or HS512.
+        pub secret: Secret<Option<String>> = key("relay.auth.secret", OptionalText(check::SIGNING_SECRET), Value::Null)
+            .weigh("Whoever has it enters every room. Better given in the environment than in a file that many can read.")
+            .secret();
+
+        /// File with the public keys that verify tokens, a JSON Web Key Set.
+        pub jwks_file: Option<String> = key("relay.auth.jwks_file", OptionalText(check::NOT_EMPTY), Value::Null)
+            .weigh("Read again as the keys of a URL are.");
+
+        /// URL of the public keys that verify tokens, a JSON Web Key Set. `https`, or `http` to this machine.
+        pub jwks_url: Option<String> = key("relay.auth.jwks_url", OptionalText(check::KEYS_URL), Value::Null)
+            .weigh("The server does not start without its keys. Later the last good ones stay.");
+
+        /// Time after which the keys are read again.
+        #[serde(deserialize_with = "seconds", rename = "jwks_refresh_secs")]
+        pub jwks_refresh: Duration = key("relay.auth.jwks_refresh_secs", Integer(10, DAY_SECS), 600)
+            .unit("seconds")
+            .weigh(
+                "A key that was taken away is good for so long. A token with an unknown `kid` has the keys read at once, at \
+                 most once in 30 s.",
+            );
+
+        /// Issuer (`iss`) that tokens must name. Null: any.
+        pub issuer: Option<String> = key("relay.auth.issuer", OptionalText(check::NOT_EMPTY), Value::Null);
+
+        /// Audience (`aud`) that tokens must name. Null: any.
+        pub audience: Option<String> = key("relay.auth.audience", OptionalText(check::NOT_EMPTY), Value::Null)
+            .weigh("Set it where the issuer makes tokens for others as well.");
+
+        /// Claim that names the rooms of a token: an id, a list of ids, or `*`. An id that ends in `*` is a beginning.
+        pub rooms_claim: String = key("relay.auth.rooms_claim", Text(check::NOT_EMPTY), "rooms");
     }
 }

@@ -105,10 +105,13 @@ impl Admission {
                     .map_err(|retry_after| Refusal::MessageRate { retry_after })
             }
         };
-        decided.unwrap_or_else(|refusal| {
-            self.totals.refusals.count(&refusal);
-            Verdict::Refused(refusal)
-        })
+        decided.unwrap_or_else(|refusal| self.refused(refusal))
+    }
+
+    /// Counts a refusal, also of somebody who answers beside admission.
+    pub fn refused(&mut self, refusal: Refusal) -> Verdict {
+        self.totals.refusals.count(&refusal);
+        Verdict::Refused(refusal)
     }
 
     /// Something that was counted has ended.

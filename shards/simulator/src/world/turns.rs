@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::network::{End, Line};
-use signal_fish_core::admission::{Ask, Notice, Verdict};
+use signal_fish_core::admission::{Ask, Notice, Refusal, Verdict};
 use signal_fish_core::shard::{Mail, Next, Request};
 use signal_fish_core::{ShardIndex, Slot};
 use std::time::Duration;
@@ -65,6 +65,21 @@ impl World {
         Some(ask)
     }
 
+    /// Answers the oldest question about a token that is held, and lets everything settle: whoever verifies them is in no
+    /// order with admission.
+    pub fn answer_token(&mut self) -> bool {
+        let held = self
+            .asks
+            .iter()
+            .position(|(_, _, ask)| matches!(ask, Ask::Verify { .. }));
+        let Some((shard, slot, ask)) = held.and_then(|at| self.asks.remove(at)) else {
+            return false;
+        };
+        self.decide(shard, slot, ask);
+        self.settle();
+        true
+    }
+
     /// The same, and nobody has read the answer yet.
     pub fn answer_one(&mut self) {
         if let Some((shard, slot, ask)) = self.asks.pop_front() {
@@ -74,7 +89,7 @@ impl World {
 
     /// Whatever was set to go wrong goes well from now on. What is lost stays lost.
     pub fn mend(&mut self) {
-        (self.hold_verdicts, self.hold_moves) = (false, false);
+        (self.hold_verdicts, self.hold_tokens, self.hold_moves) = (false, false, false);
         self.stalls.fill(Duration::ZERO);
         let mut mailroom = self.mailroom();
         mailroom.delay_max = Duration::ZERO;
@@ -97,7 +112,13 @@ impl World {
 
     fn decide(&mut self, shard: ShardIndex, slot: Slot, ask: Ask) {
         let asked = self.ledger.is_some().then(|| ask.clone());
-        let verdict = self.admission.decide(self.now, ask);
+        let verdict = match ask {
+            Ask::Verify { token, room } => match verify(token.reveal(), &room) {
+                Ok(()) => Verdict::Admitted,
+                Err(refusal) => self.admission.refused(refusal),
+            },
+            ask => self.admission.decide(self.now, ask),
+        };
         if let (Some(ledger), Some(asked)) = (&self.ledger, asked) {
             ledger.borrow_mut().decided(self.now, &asked, &verdict);
         }
@@ -264,11 +285,14 @@ impl World {
             }
             busy = true;
         }
-        while !self.hold_verdicts
-            && let Some((shard, slot, ask)) = self.asks.pop_front()
-        {
-            self.decide(shard, slot, ask);
-            busy = true;
+        let mut at = 0;
+        while !self.hold_verdicts && at < self.asks.len() {
+            if self.hold_tokens && matches!(self.asks[at].2, Ask::Verify { .. }) {
+                at += 1;
+            } else if let Some((shard, slot, ask)) = self.asks.remove(at) {
+                self.decide(shard, slot, ask);
+                busy = true;
+            }
         }
         busy
     }
@@ -295,4 +319,14 @@ impl World {
         }
         busy
     }
+}
+
+/// What the keeper of the keys says of a token: `for-` and a room, with a star for what begins so, is good for that.
+fn verify(token: &str, room: &str) -> Result<(), Refusal> {
+    let entry = token.strip_prefix("for-").ok_or(Refusal::Token)?;
+    let allowed = match entry.strip_suffix('*') {
+        Some(beginning) => room.starts_with(beginning),
+        None => entry == room,
+    };
+    if allowed { Ok(()) } else { Err(Refusal::RoomClaim) }
 }
