@@ -24,7 +24,7 @@ STATIONS = [
     ("core/src/room/members.rs", "deliver"),
     ("core/src/effects/outbox.rs", "append"),
     ("core/src/shard/flush.rs", "flush"),
-    ("core/src/shard/flush.rs", "send_once"),
+    ("core/src/shard/flush.rs", "send_plain"),
     ("core/src/effects/outbox.rs", "advance"),
 ]
 STATIONS_OF_SERVER = [

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 pub(crate) struct Door {
     pub(crate) serves: Serves,
     pub(crate) address: SocketAddr,
+    /// Its connections begin with a TLS handshake.
+    pub(crate) tls: bool,
 }
 
 /// What is behind a door.
@@ -43,17 +45,21 @@ impl Serves {
 
 /// The doors of a configuration, in the order of the listeners' indices. The main one is the first.
 pub(crate) fn doors(config: &Config) -> Vec<Door> {
+    let tls = config.security.transport.tls.enabled;
     let main = Door {
         serves: Serves::Main,
         address: SocketAddr::new(config.bind, config.port),
+        tls,
     };
     let matchbox = config.matchbox_address().map(|address| Door {
         serves: Serves::Matchbox,
         address,
+        tls: tls && config.matchbox.tls,
     });
     let relay = config.relay_address().map(|address| Door {
         serves: Serves::Relay,
         address,
+        tls,
     });
     [Some(main), matchbox, relay].into_iter().flatten().collect()
 }

@@ -26,6 +26,7 @@ mod pages;
 pub mod panics;
 mod server;
 mod site;
+pub mod tls;
 mod tokens;
 
 pub use config::Config;

@@ -8,13 +8,16 @@ use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::logging::{self, Log};
 use signal_fish_server::minute::{self, Minute};
 use signal_fish_server::notify::ServiceManager;
-use signal_fish_server::{Config, Server, ServerHandle, panics};
+use signal_fish_server::{Config, Server, ServerHandle, panics, tls};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often the end of the certificate is looked at.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn main() -> ExitCode {
     let answer = match cli::understand(std::env::args_os().skip(1), std::env::vars_os()) {
@@ -65,6 +68,8 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
         ..sources
     };
     let mut running = loaded.resolved.clone();
+    let mut config = config.clone();
+    let mut day_ends = Instant::now() + DAY;
     let mut minute = Minute::default();
     let mut minute_ends = Instant::now() + minute::INTERVAL;
     let mut watchdog = Watchdog::of(&manager);
@@ -77,6 +82,12 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
                 if minute_ends <= Instant::now() {
                     minute.end(&server.totals());
                     minute_ends = Instant::now() + minute::INTERVAL;
+                    if day_ends <= minute_ends {
+                        day_ends += DAY;
+                        if let Some(warning) = tls::expiry_warning(&config) {
+                            tracing::warn!("{warning}");
+                        }
+                    }
                 }
                 watchdog.look(&manager, &server);
                 continue;
@@ -86,7 +97,9 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
             SIGHUP => {
                 manager.reloading();
                 log.reopen();
-                reload(&sources, &mut running, &mut server, &log);
+                if let Some(changed) = reload(&sources, &mut running, &mut server, &log) {
+                    config = changed;
+                }
                 manager.ready(server.address());
             }
             signal => break signal,
@@ -149,14 +162,15 @@ impl Watchdog {
 }
 
 /// Reads the configuration again and applies what may change while the server runs (D45). A faulty one changes nothing.
-fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, log: &Log) {
+/// Returns the configuration that holds from now on.
+fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, log: &Log) -> Option<Config> {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(faults) => {
             for fault in faults.to_string().lines() {
                 tracing::error!("the configuration stays as it is: {}", fault.trim());
             }
-            return;
+            return None;
         }
     };
     let Change { applied, waiting } = running.reload(&loaded.resolved);
@@ -177,6 +191,7 @@ fn reload(sources: &Sources, running: &mut Resolved, server: &mut ServerHandle, 
     } else {
         announce();
     }
+    Some(loaded.config)
 }
 
 /// What was counted since the start, and what is held now. After the end nothing may be held.

@@ -18,6 +18,7 @@ use signal_fish_core::http::Routes;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::protocol::{self, Protocol};
 use signal_fish_core::shard::{Options, Plan, Reload, Request};
+use signal_fish_core::transport::Acceptor;
 use signal_fish_core::ws;
 use signal_fish_runtime::{
     DeskSender, Inbox, Leftover, Mail, Mailbox, ShardThread, Surroundings, ToControl, control_channel, desk_channel,
@@ -63,6 +64,7 @@ struct Running {
     settings: Settings,
     routes: Routes<Protocol>,
     apps: Apps,
+    tls: Option<Acceptor>,
 }
 
 /// Why a server did not start.
@@ -83,6 +85,8 @@ pub enum StartError {
     Shard(io::Error),
     /// The system has no random bytes.
     Random(String),
+    /// There is no TLS with these files: see `security.transport.tls`.
+    Tls(String),
     /// The keys of tokens cannot be used.
     Tokens(String),
 }
@@ -93,6 +97,7 @@ impl fmt::Display for StartError {
             Self::Listen { address, keys, error } => write!(f, "cannot listen on {address}: {error} (see {keys})"),
             Self::Cpu(cpu) => write!(f, "CPU {cpu} is not available to this process (see `shards.cpus`)"),
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
+            Self::Tls(error) => write!(f, "no TLS: {error} (see `security.transport.tls`)"),
             Self::Random(error) => write!(f, "the system gives no random bytes: {error}"),
             Self::Tokens(problem) => write!(f, "tokens cannot be verified: {problem}"),
         }
@@ -120,6 +125,13 @@ impl Server {
         if config.shards.pin && cpus.contains(&None) {
             tracing::warn!(shards = count, "more shards than CPUs: shards run unpinned");
         }
+        let tls = config
+            .security
+            .transport
+            .tls
+            .enabled
+            .then(|| crate::tls::load(config, None));
+        let tls = tls.transpose().map_err(StartError::Tls)?;
         let auth = &config.relay.auth;
         let tokens = match config.relay.enabled && auth.enabled {
             true => Some(Prepared::new(auth).map_err(StartError::Tokens)?),
@@ -206,6 +218,7 @@ impl Server {
                 settings: settings.clone(),
                 routes: routes.clone(),
                 apps,
+                tls: tls.clone(),
             },
         };
         let (started, starts) = bounded(count);
@@ -215,13 +228,14 @@ impl Server {
             matchbox: config.matchbox_settings(),
             relay: config.relay_settings(),
         };
-        let sites = Arc::new(site::sites(config, routes));
+        let sites = Arc::new(site::sites(config, &handle.doors, routes));
         for ((at, inbox), (listeners, cpu)) in inboxes.into_iter().enumerate().zip(listeners.into_iter().zip(cpus)) {
             let plan = Plan {
                 index: ShardIndex(shard_count(at)),
                 settings: settings.clone(),
                 sites: Arc::clone(&sites),
                 options: options.clone(),
+                tls: tls.clone(),
                 routing: routing.clone(),
                 random: Box::new(StdRng::from_rng(&mut random)),
             };
@@ -292,12 +306,22 @@ impl ServerHandle {
     /// # Errors
     /// When a shard took no mail for a second: it has ended, or its mailbox stays full. The other shards have the change.
     pub fn reload(&mut self, config: &Config) -> io::Result<()> {
-        let Running { settings, routes, apps } = &mut self.running;
+        let Running {
+            settings,
+            routes,
+            apps,
+            tls,
+        } = &mut self.running;
+        if let Some(before) = tls {
+            // What is on stays on: whether there is TLS is for a restart.
+            *before = crate::tls::load(config, Some(before)).map_err(io::Error::other)?;
+        }
         apps.set(&config.security.authorized_apps);
         settings.apps.clone_from(&apps.apps);
         let reload = Arc::new(Reload {
             settings: Arc::new(settings.clone()),
-            sites: Arc::new(site::sites(config, routes.clone())),
+            sites: Arc::new(site::sites(config, &self.doors, routes.clone())),
+            tls: tls.clone(),
         });
         *self.locks.lock().unwrap_or_else(PoisonError::into_inner) = Locks::new(config, &apps.apps);
         // First the control plane, which then knows every app that a shard asks for.

@@ -1,7 +1,7 @@
 //! The tables of paths of every listener, and who may use them.
 
 use crate::config::ClientIpHeader;
-use crate::doors::{self, Serves};
+use crate::doors::{Door, Serves};
 use crate::{Config, desk, pages};
 use signal_fish_core::http::{self, Access, Origins, Routes, Site, Sites, Target, TokenBinding, TrustedProxies};
 use signal_fish_core::protocol::Protocol;
@@ -26,25 +26,29 @@ pub(crate) fn routes(config: &Config) -> Routes<Protocol> {
 }
 
 /// What the listeners serve, in the order of their indices.
-pub(crate) fn sites(config: &Config, main: Routes<Protocol>) -> Sites<Protocol> {
-    let site = |routes, origins| Site {
+/// `doors` are those that are open, and may differ from the configuration of a reload.
+pub(crate) fn sites(config: &Config, doors: &[Door], main: Routes<Protocol>) -> Sites<Protocol> {
+    let site = |routes, origins, secure| Site {
         routes,
         origins,
         trusted_proxies: trusted_proxies(config),
+        secure,
         token_binding: token_binding(config),
     };
-    let others = doors::doors(config).into_iter().skip(1).map(|door| match door.serves {
-        Serves::Main => site(main.clone(), main_origins(config)),
+    let others = doors.iter().skip(1).map(|door| match door.serves {
+        Serves::Main => site(main.clone(), main_origins(config), door.tls),
         // Whoever comes from a wrong origin is told by the protocol.
-        Serves::Relay => site(relay_routes(), Origins::Any),
+        Serves::Relay => site(relay_routes(), Origins::Any, door.tls),
         Serves::Matchbox => site(
             Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))])
                 .with_rooms(Protocol::Matchbox),
             Origins::any_or_listed(&config.matchbox.allowed_origins),
+            door.tls,
         ),
     });
     let others = others.collect();
-    Sites::new(site(main, main_origins(config)), others)
+    let tls = doors.first().is_some_and(|door| door.tls);
+    Sites::new(site(main, main_origins(config), tls), others)
 }
 
 fn relay_routes() -> Routes<Protocol> {

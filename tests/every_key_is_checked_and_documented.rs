@@ -6,6 +6,7 @@ use signal_fish_server::Config;
 use signal_fish_server::config::keys::{KEYS, Key, Kind, Standing, WITHOUT_EFFECT};
 use signal_fish_server::config::{self, Faults, Loaded, Resolved, Sources, manual};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// What is sensitive to almost every key: a difference in the configuration that the server works with.
 fn shown(config: &Config) -> String {
@@ -26,6 +27,12 @@ fn file_with(path: &str, value: &Value) -> Value {
 fn companions(key: &Key) -> Value {
     match key.path {
         "security.proxy_protocol" => json!({"security": {"trusted_proxies": ["10.0.0.0/8"]}}),
+        "security.transport.tls.enabled" => json!({"security": {"transport": {"tls": certificate()}}}),
+        "security.transport.tls.client_auth" => {
+            let mut tls = certificate();
+            merge(&mut tls, json!({"enabled": true}));
+            json!({"security": {"transport": {"tls": tls}}})
+        }
         "security.transport.token_binding.required" | "security.transport.token_binding.require_client_fingerprint" => {
             json!({"security": {
                 "trusted_proxies": ["10.0.0.0/8"],
@@ -35,6 +42,23 @@ fn companions(key: &Key) -> Value {
         "relay.auth.enabled" => json!({"relay": {"auth": {"jwks_file": "keys.json"}}}),
         _ => json!({}),
     }
+}
+
+/// Files with a certificate, which is its own authority, and its key.
+fn certificate() -> Value {
+    static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        std::fs::write(dir.path().join("certificate.pem"), made.cert.pem()).expect("a file");
+        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).expect("a file");
+        dir
+    });
+    let path = |name: &str| FILES.path().join(name).display().to_string();
+    json!({
+        "certificate_path": path("certificate.pem"),
+        "private_key_path": path("key.pem"),
+        "client_ca_cert_path": path("certificate.pem"),
+    })
 }
 
 /// Merges objects key by key.
@@ -81,6 +105,7 @@ fn sample(key: &Key) -> (Value, Value) {
         "matchbox.bind" => json!("::1"),
         "matchbox.allowed_origins" => json!(["https://a.example", "http://localhost:3000"]),
         "matchbox.topology" => return (json!("Client_Server"), json!("client_server")),
+        "security.transport.tls.client_auth" => return (json!("Optional"), json!("optional")),
         "logging.level" => return (json!("Debug"), json!("debug")),
         "logging.format" => return (json!("Text"), json!("text")),
         "logging.rotation" => return (json!("HOURLY"), json!("hourly")),
@@ -445,7 +470,8 @@ fn every_mistake_is_named_at_once() {
         "config.json:11: security.enforce_app_id_allowlist: unknown key; did you mean `security.require_websocket_auth`?",
         "config.json:12: security.require_metrics_auth = \"perhaps\": expected true or false",
         "config.json:13: security.metrics_auth_token = a number: expected",
-        "config.json:14: security.transport.tls.enabled = true: this version has no such protection",
+        "security.transport.tls.certificate_path: expected a file, because of security.transport.tls.enabled",
+        "security.transport.tls.private_key_path: expected a file, because of security.transport.tls.enabled",
     ];
     for expected in expected {
         assert!(said.contains(expected), "{expected}\nis not in\n{said}");

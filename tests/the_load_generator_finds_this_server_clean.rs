@@ -4,9 +4,10 @@
 mod harness;
 
 use harness::Server;
+use harness::certificates::Files;
 use serde_json::{Value, json};
 use signal_fish_loadtest::report::Report;
-use signal_fish_loadtest::{Format, Load, Plan, Target, run};
+use signal_fish_loadtest::{Format, Load, Plan, Target, TlsFiles, run};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -57,6 +58,42 @@ fn relayed_data_in_both_forms_arrives_once_and_in_order() {
         assert_eq!(report.messages.sent, 6 * 4 * 20);
         assert_eq!(report.messages.delivered, 6 * 4 * 20 * 3);
     }
+}
+
+#[test]
+fn data_relayed_through_tls_arrives_once_and_in_order() {
+    let files = Files::new();
+    let (certificate, key) = files.leaf();
+    files.write("client.pem", &certificate);
+    files.write("client.key", &key);
+    let mut config = files.config(json!({"client_auth": "require", "client_ca_cert_path": files.path("ca.pem")}));
+    config["shards"] = json!({"count": 2});
+    let server = server(config);
+    let target = |client| {
+        let url = format!("wss://{}/v2/ws", server.addr);
+        let tls = TlsFiles {
+            authorities: Some(files.path("ca.pem").into()),
+            client,
+            insecure: false,
+        };
+        Target::parse_with(&url, &tls).expect("files that can be used").into()
+    };
+    let shown = target(Some((files.path("client.pem").into(), files.path("client.key").into())));
+    let report_with = |target, payload| {
+        report(&Plan {
+            target,
+            payload,
+            ..plan(&server, Load::Relay)
+        })
+    };
+    // A small record each, and messages of more than one record.
+    for payload in [100, 30_000] {
+        let report = report_with(std::sync::Arc::clone(&shown), payload);
+        assert_clean(&report);
+        assert_eq!(report.messages.delivered, 6 * 4 * 20 * 3);
+    }
+    let refused = report_with(target(None), 100);
+    assert_eq!(refused.connections.joined, 0, "{:?}", refused.connections);
 }
 
 #[test]

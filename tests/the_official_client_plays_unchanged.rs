@@ -9,12 +9,14 @@
 
 mod harness;
 
+use harness::certificates::Files;
 use harness::{Client, PATIENCE, Server};
+use rustls::version;
 use serde_json::{Value, json};
 use signal_fish_client::protocol::{ConnectionInfo, GameDataEncoding, LobbyState, PlayerId};
 use signal_fish_client::{
-    JoinRoomParams, SignalFishClient, SignalFishConfig, SignalFishError, SignalFishEvent as Event, Transport,
-    TransportFrame, WebSocketTransport,
+    JoinRoomParams, SignalFishClient, SignalFishConfig, SignalFishError, SignalFishEvent as Event, TokenBindingMode,
+    Transport, TransportFrame, WebSocketConnectOptions, WebSocketTransport,
 };
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -73,8 +75,14 @@ struct Place {
 
 impl Player {
     async fn connect(server: &Server, format: Option<GameDataEncoding>) -> Self {
-        let url = format!("ws://{}/v2/ws", server.addr);
-        let transport = WebSocketTransport::connect(&url).await.expect("connected");
+        let transport = match harness::stream::tls_of(server.addr) {
+            Some(tls) => {
+                let url = format!("wss://{}/v2/ws", server.addr);
+                WebSocketTransport::connect_with_tls_config(&url, WebSocketConnectOptions::new(), tls).await
+            }
+            None => WebSocketTransport::connect(&format!("ws://{}/v2/ws", server.addr)).await,
+        };
+        let transport = transport.expect("connected");
         let mut config = SignalFishConfig::new("my-game");
         config.game_data_format = format;
         let token = Arc::new(Mutex::new(None));
@@ -321,6 +329,45 @@ fn whole_session_from_authentication_to_leaving() {
 }
 
 /// Alice creates a room for three, Sue watches, Bob and Mia join.
+#[test]
+fn it_signs_over_tls_and_binds_its_certificate() {
+    let files = Files::new();
+    for (client_auth, fingerprint) in [("none", false), ("require", true)] {
+        let mut config = files.config(json!({"client_auth": client_auth, "client_ca_cert_path": files.path("ca.pem")}));
+        config["security"]["transport"]["token_binding"] =
+            json!({"enabled": true, "required": true, "require_client_fingerprint": fingerprint});
+        let server = Server::start(config);
+        let url = format!("wss://{}/v2/ws", server.addr);
+        let options = WebSocketConnectOptions::new()
+            .with_token_binding(TokenBindingMode::Required)
+            .with_require_client_fingerprint(fingerprint);
+        for version in [&version::TLS12, &version::TLS13] {
+            let shown = if fingerprint { files.shown() } else { None };
+            let tls = files.client(version, shown);
+            run(async {
+                let transport = WebSocketTransport::connect_with_tls_config(&url, options, tls).await;
+                let (client, events) =
+                    SignalFishClient::start(transport.expect("connected"), SignalFishConfig::new("my-game"));
+                let mut player = Player {
+                    client,
+                    events,
+                    token: Arc::default(),
+                };
+                player
+                    .until("Authenticated", |event| matches!(event, Event::Authenticated { .. }))
+                    .await;
+                player
+                    .until("ProtocolInfo", |event| matches!(event, Event::ProtocolInfo(_)))
+                    .await;
+                player.client.join_room(params("Alice", None)).expect("sent");
+                player
+                    .until("RoomJoined", |event| matches!(event, Event::RoomJoined { .. }))
+                    .await;
+            });
+        }
+    }
+}
+
 async fn meet(alice: &mut Player, bob: &mut Player, sue: &mut Player, mia: &mut Client) -> (Place, Place) {
     alice
         .client

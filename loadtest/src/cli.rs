@@ -2,7 +2,8 @@
 
 use argh::FromArgs;
 use signal_fish_loadtest::floor;
-use signal_fish_loadtest::{Format, Load, Plan, Target};
+use signal_fish_loadtest::{Format, Load, Plan, Target, TlsFiles};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Load generator for Signal Fish servers. Latency counts from the moment a message was due (open loop), and every message
@@ -17,9 +18,21 @@ pub(crate) struct Arguments {
     /// relay, spectate, lobby, churn, reconnect, idle, mix, floor or compare
     #[argh(positional)]
     pub(crate) load: String,
-    /// server, ws://host[:port][/path] (default ws://127.0.0.1:3536/v2/ws)
+    /// server, ws://host[:port][/path] or wss:// (default ws://127.0.0.1:3536/v2/ws)
     #[argh(option, default = "String::from(\"ws://127.0.0.1:3536/v2/ws\")")]
     url: String,
+    /// wss: PEM file with the authorities to trust (default: those of the system)
+    #[argh(option)]
+    ca: Option<PathBuf>,
+    /// wss: PEM file with the certificate to show, with --client-key
+    #[argh(option)]
+    client_cert: Option<PathBuf>,
+    /// wss: PEM file with its key
+    #[argh(option)]
+    client_key: Option<PathBuf>,
+    /// wss: trust whoever answers
+    #[argh(switch)]
+    insecure: bool,
     /// rooms that stand during the run (default 100)
     #[argh(option, default = "100")]
     rooms: usize,
@@ -187,7 +200,24 @@ impl Arguments {
             drain: seconds("--drain", self.drain)?,
             threads: self.threads,
             server_pid: self.server_pid,
-            ..Plan::new(load, Target::parse(&self.url)?)
+            ..Plan::new(load, Target::parse_with(&self.url, &self.tls_files()?)?)
+        })
+    }
+
+    fn tls_files(&self) -> Result<TlsFiles, String> {
+        let client = match (&self.client_cert, &self.client_key) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err("--client-cert and --client-key go together".to_owned()),
+        };
+        let given = self.ca.is_some() || client.is_some() || self.insecure;
+        if given && !self.url.starts_with("wss://") {
+            return Err("--ca, --client-cert, --client-key and --insecure go with wss://".to_owned());
+        }
+        Ok(TlsFiles {
+            authorities: self.ca.clone(),
+            client,
+            insecure: self.insecure,
         })
     }
 

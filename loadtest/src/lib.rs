@@ -28,8 +28,10 @@ pub mod scenario;
 pub mod stamp;
 pub mod target;
 mod time;
+mod tls;
 
 pub use game_data::Format;
 pub use plan::{Load, Plan};
 pub use run::{Run, Sample, run};
 pub use target::Target;
+pub use tls::TlsFiles;

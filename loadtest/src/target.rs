@@ -1,9 +1,10 @@
 //! The server under load, from `--url`.
 
+use crate::tls::{Tls, TlsFiles};
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// Where to connect and what to ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Target {
     /// The URL as it was given.
     pub url: String,
@@ -11,17 +12,29 @@ pub struct Target {
     pub address: SocketAddr,
     host: String,
     path: String,
+    /// With `wss://`.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Target {
-    /// Reads `ws://host[:port][/path]` and resolves the host. The path defaults to `/v2/ws`, the port to 3536.
+    /// Reads `ws://host[:port][/path]`, or `wss://`, and resolves the host. The path defaults to `/v2/ws`, the port to 3536.
+    /// Of TLS the authorities of the system are trusted.
     ///
     /// # Errors
     /// A sentence on what is wrong with the URL, or why its host cannot be resolved.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let rest = url
-            .strip_prefix("ws://")
-            .ok_or_else(|| format!("`{url}` does not start with ws:// (TLS is ended in front of the server)"))?;
+        Self::parse_with(url, &TlsFiles::default())
+    }
+
+    /// The same, with what is to be trusted and shown if it is `wss://`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; a sentence on a file that cannot be used.
+    pub fn parse_with(url: &str, files: &TlsFiles) -> Result<Self, String> {
+        let secure = url.strip_prefix("wss://");
+        let rest = secure
+            .or_else(|| url.strip_prefix("ws://"))
+            .ok_or_else(|| format!("`{url}` does not start with ws:// or wss://"))?;
         let (host, path) = match rest.find('/') {
             Some(slash) => (&rest[..slash], &rest[slash..]),
             None => (rest, "/v2/ws"),
@@ -38,11 +51,19 @@ impl Target {
             .next()
             .ok_or_else(|| format!("`{authority}` has no address"))?;
         let path = if path == "/" { "/v2/ws" } else { path };
+        let tls = match secure {
+            Some(_) => {
+                let name = authority.rsplit_once(':').map_or(authority.as_str(), |(name, _)| name);
+                Some(Tls::new(name, files)?)
+            }
+            None => None,
+        };
         Ok(Self {
             url: url.to_owned(),
             address,
             host: authority,
             path: path.to_owned(),
+            tls,
         })
     }
 
@@ -73,8 +94,19 @@ mod tests {
     }
 
     #[test]
+    fn files_of_tls_are_named_if_they_cannot_be_used() {
+        let files = TlsFiles {
+            authorities: Some("/nowhere/ca.pem".into()),
+            ..TlsFiles::default()
+        };
+        assert!(Target::parse_with("ws://127.0.0.1", &files).is_ok());
+        let fault = Target::parse_with("wss://[::1]:9", &files).unwrap_err();
+        assert!(fault.contains("/nowhere/ca.pem"), "{fault}");
+    }
+
+    #[test]
     fn other_schemes_and_hosts_that_do_not_exist_are_refused() {
-        assert!(Target::parse("wss://127.0.0.1").is_err());
+        assert!(Target::parse("https://127.0.0.1").is_err());
         assert!(Target::parse("ws://127.0.0.1:99999").is_err());
     }
 }

@@ -5,6 +5,7 @@ mod verbs;
 use crate::config::{self, Faults, Loaded, Sources, manual};
 use crate::host::{self, State};
 use crate::operator;
+use crate::tls;
 use argh::{EarlyExit, FromArgs};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -240,6 +241,10 @@ fn summary(loaded: &Loaded) -> Answer {
         (
             "TLS enabled",
             loaded.resolved.value("security.transport.tls.enabled").to_string(),
+        ),
+        (
+            "TLS certificate",
+            tls::holds(config).unwrap_or_else(|| "none".to_owned()),
         ),
         (
             "App authentication required",

@@ -31,7 +31,7 @@ pub use sections::protocol::{PlayerNameValidation, Protocol, Sdk};
 pub use sections::rate_limit::RateLimit;
 pub use sections::relay::{Relay, RelayAuth};
 pub use sections::relay_types::RelayTypes;
-pub use sections::security::{AppEntry, ClientIpHeader, Security, TokenBinding, Transport};
+pub use sections::security::{AppEntry, ClientAuth, ClientIpHeader, Security, Tls, TokenBinding, Transport};
 pub use sections::server::Server;
 pub use sections::shards::Shards;
 pub use sections::websocket::WebSocket;

@@ -4,7 +4,9 @@ use super::faults::{Fault, Faults};
 use super::keys::{KEYS, Standing};
 use super::resolved::Resolved;
 use super::sections::relay_types::RelayTypes;
+use super::sections::security::ClientAuth;
 use super::typed::Config;
+use crate::tls;
 use ipnet::IpNet;
 use signal_fish_core::protocol::signal_fish::wire::CONNECTION_INFO_BYTES_MAX;
 use std::net::IpAddr;
@@ -66,10 +68,30 @@ pub(super) fn check(config: &Config, resolved: &Resolved, faults: &mut Faults) {
             let problem = "expected false, or security.transport.token_binding.enabled: nothing would be demanded";
             fault(key, Some("true".to_owned()), problem.to_owned());
         }
-        if is_on && config.security.trusted_proxies.is_empty() {
-            let problem = "expected false, or a proxy in security.trusted_proxies that ends TLS for its clients";
-            fault(key, Some("true".to_owned()), problem.to_owned());
+    }
+    let tls = &config.security.transport.tls;
+    let shows_certificates = tls.enabled && tls.client_auth != ClientAuth::None;
+    for (key, is_on, is_served, needed) in [
+        (
+            "security.transport.token_binding.required",
+            binding.required,
+            tls.enabled,
+            "security.transport.tls.enabled",
+        ),
+        (
+            "security.transport.token_binding.require_client_fingerprint",
+            binding.require_client_fingerprint,
+            shows_certificates,
+            "security.transport.tls.client_auth",
+        ),
+    ] {
+        if is_on && !is_served && config.security.trusted_proxies.is_empty() {
+            let problem = format!("expected false, or {needed}, or a proxy in security.trusted_proxies that ends TLS");
+            fault(key, Some("true".to_owned()), problem);
         }
+    }
+    for tls::Fault { key, value, problem } in tls::faults(config) {
+        fault(key, value, problem);
     }
     if config.matchbox.enabled && config.matchbox.port.is_none() && config.port == u16::MAX {
         fault(
@@ -183,6 +205,7 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
             ));
         }
     }
+    doubts.extend(tls::doubts(config));
     let opens_metrics =
         security.metrics_auth_token.is_some() || security.authorized_apps.iter().any(|app| app.app_secret.is_some());
     if security.require_metrics_auth && !opens_metrics {

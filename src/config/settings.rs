@@ -142,6 +142,7 @@ impl Config {
             connections_per_ip_max: self.security.max_connections_per_ip,
             rooms_per_game_max: self.server.max_rooms_per_game,
             room_creations_max: self.rate_limit.max_room_creations,
+            handshakes_per_sec_per_ip: self.security.transport.tls.handshakes_per_sec_per_ip,
             join_attempts_max: self.rate_limit.max_join_attempts,
             time_window: self.rate_limit.time_window,
             relay: Rates {

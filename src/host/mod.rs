@@ -29,6 +29,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     ];
     findings.extend(network::ports(config));
     findings.push(network::port_range(config));
+    findings.extend(crate::tls::finding(config));
     findings.push(crate::logging::directory(&config.logging));
     findings
 }

@@ -12,7 +12,7 @@ pub(super) fn ports(config: &Config) -> impl Iterator<Item = Finding> {
     doors::doors(config).into_iter().map(port)
 }
 
-fn port(Door { serves, address }: Door) -> Finding {
+fn port(Door { serves, address, .. }: Door) -> Finding {
     const SUBJECT: &str = "port";
     let Err(error) = signal_fish_runtime::bind(address) else {
         let found = match address.port() {

@@ -264,6 +264,8 @@ fn proxies_introduce_their_clients() {
         "proxy_protocol": true,
         "trusted_proxies": ["127.0.0.2"],
         "max_connections_per_ip": 1,
+        // The header stands in front of TLS, which is another test (`tests/tls_is_served.rs`).
+        "transport": {"tls": {"enabled": false}},
     }}));
     let (proxy, stranger) = (IpAddr::from([127, 0, 0, 2]), IpAddr::from([127, 0, 0, 3]));
     let connect = |source: IpAddr, header: &[u8]| {

@@ -1,5 +1,6 @@
 //! A protocol client on tungstenite's WebSocket. It remembers everything it sent and saw, for the message of a failure.
 
+use super::stream::Stream;
 use super::{PATIENCE, secrets};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
@@ -33,7 +34,7 @@ pub enum Incoming {
 /// One connection and what is known about its place in a room.
 #[derive(Debug)]
 pub struct Client {
-    ws: WebSocket<TcpStream>,
+    ws: WebSocket<Stream>,
     transcript: Vec<String>,
     /// `player_id` of the last `RoomJoined` or `Reconnected`, `spectator_id` of the last `SpectatorJoined`.
     pub id: String,
@@ -69,7 +70,7 @@ impl Client {
                 .insert(*name, value.parse().expect("a valid header"));
         }
         let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
-        match tungstenite::client::client_with_config(request, stream, Some(config)) {
+        match tungstenite::client::client_with_config(request, Stream::over(stream), Some(config)) {
             Ok((ws, _)) => Ok(Self {
                 ws,
                 transcript: Vec::new(),
@@ -86,7 +87,7 @@ impl Client {
     /// The socket, for what tungstenite would not do.
     #[must_use]
     pub fn stream(&self) -> &TcpStream {
-        self.ws.get_ref()
+        self.ws.get_ref().tcp()
     }
 
     // --- sending -----------------------------------------------------------------------------------------------------
@@ -150,13 +151,13 @@ impl Client {
 
     /// Ends the connection as a dying network would: with a reset.
     pub fn reset(self) {
-        let socket = socket2::SockRef::from(self.ws.get_ref());
+        let socket = socket2::SockRef::from(self.ws.get_ref().tcp());
         socket.set_linger(Some(Duration::ZERO)).expect("linger");
     }
 
     /// Ends the connection with a FIN and no close frame.
     pub fn hang_up(self) {
-        let _ = self.ws.get_ref().shutdown(Shutdown::Both);
+        let _ = self.ws.get_ref().tcp().shutdown(Shutdown::Both);
     }
 
     #[track_caller]
@@ -175,7 +176,7 @@ impl Client {
             if left.is_zero() {
                 return None;
             }
-            self.ws.get_ref().set_read_timeout(Some(left)).expect("timeout");
+            self.ws.get_ref().tcp().set_read_timeout(Some(left)).expect("timeout");
             let incoming = match self.ws.read() {
                 Ok(Message::Text(text)) => Incoming::Text(text.to_string()),
                 Ok(Message::Binary(payload)) => Incoming::Binary(payload.to_vec()),

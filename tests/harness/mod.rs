@@ -7,6 +7,7 @@
     reason = "each test file is a crate of its own and uses its own part of the harness"
 )]
 
+pub mod certificates;
 pub mod client;
 pub mod issuer;
 pub mod jwt;
@@ -14,6 +15,7 @@ pub mod raw;
 pub mod run;
 pub mod secrets;
 pub mod server;
+pub mod stream;
 pub mod table;
 
 pub use client::{Client, Incoming};

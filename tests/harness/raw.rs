@@ -1,9 +1,10 @@
 //! A bare TCP client, for what no WebSocket library would send, and for tests of very many connections.
 
 use super::PATIENCE;
+use super::stream::Stream;
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Final frame flag.
@@ -93,7 +94,7 @@ pub struct Frame {
 /// A TCP connection to the server.
 #[derive(Debug)]
 pub struct Raw {
-    stream: TcpStream,
+    stream: Stream,
     unread: Vec<u8>,
     /// The last request was `HEAD`, whose answer has no body.
     asked_for_head: bool,
@@ -122,7 +123,7 @@ impl Raw {
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
         Self {
-            stream,
+            stream: Stream::over(stream),
             unread: Vec::new(),
             asked_for_head: false,
         }
@@ -170,13 +171,13 @@ impl Raw {
     }
 
     /// Sends nothing more.
-    pub fn half_close(&self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+    pub fn half_close(&mut self) {
+        self.stream.half_close();
     }
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        let socket = socket2::SockRef::from(&self.stream);
+        let socket = socket2::SockRef::from(self.stream.tcp());
         socket.set_linger(Some(Duration::ZERO)).expect("linger");
     }
 
@@ -217,7 +218,7 @@ impl Raw {
     /// The same, or nothing if none comes in this time.
     #[track_caller]
     pub fn read_answer_within(&mut self, time: Duration) -> Option<Answer> {
-        self.stream.set_read_timeout(Some(time)).expect("timeout");
+        self.stream.tcp().set_read_timeout(Some(time)).expect("timeout");
         let mut buffer = [0; 16 * 1024];
         let found = loop {
             if let Some((answer, length)) = self.answer_so_far() {
@@ -229,7 +230,7 @@ impl Raw {
                 _ => break None,
             }
         };
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        self.stream.tcp().set_read_timeout(Some(PATIENCE)).expect("timeout");
         found
     }
 

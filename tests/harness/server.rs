@@ -1,7 +1,7 @@
 //! The binary under test, one process per configuration.
 
 use super::raw::Answer;
-use super::{Client, PATIENCE, Raw, secrets};
+use super::{Client, PATIENCE, Raw, secrets, stream};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -75,6 +75,7 @@ impl Server {
 
     fn start_as(overrides: Value, wrapped: impl FnOnce(Command) -> Command) -> Self {
         let mut config = test_defaults();
+        merge(&mut config, stream::tls_of_the_run());
         merge(&mut config, overrides);
         secrets::configured(&config);
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -85,13 +86,18 @@ impl Server {
             .arg("--config")
             .arg(&path)
             .args(["--port", "0", "--bind", "127.0.0.1"]);
-        Self::spawn(wrapped(command), dir)
-            .unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"))
+        let server = Self::spawn(wrapped(command), dir)
+            .unwrap_or_else(|output| panic!("the server did not start with {config}:\n{output}"));
+        if config["security"]["transport"]["tls"]["enabled"] == true {
+            stream::has_tls_of_the_run(server.addr);
+        }
+        server
     }
 
     /// Writes the configuration of [`Self::start`] anew, with other overrides.
     pub fn rewrite(&self, overrides: Value) {
         let mut config = test_defaults();
+        merge(&mut config, stream::tls_of_the_run());
         merge(&mut config, overrides);
         let path = self.dir.path().join(CONFIG_FILE);
         std::fs::write(path, config.to_string()).expect("the configuration file is written");

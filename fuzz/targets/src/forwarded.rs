@@ -20,6 +20,7 @@ fn site(header: ClientIpHeader) -> Site<u8> {
         routes: Routes::new(Vec::new()),
         origins: Origins::Any,
         trusted_proxies: TrustedProxies::new(networks.to_vec(), header),
+        secure: false,
         token_binding: None,
     }
 }

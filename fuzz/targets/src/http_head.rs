@@ -40,6 +40,7 @@ fn site() -> Site<u8> {
             vec!["10.0.0.0/8".parse().expect("a network")],
             ClientIpHeader::XForwardedFor,
         ),
+        secure: false,
         token_binding: Some(TokenBinding {
             protocol: 2,
             required: false,
@@ -133,6 +134,7 @@ pub fn http_head(data: &[u8]) {
         draining,
         ticket,
         banned: !ticket && draining,
+        certificate: None,
     });
     // How a server stands changes no cut, so that one of the three is enough for these.
     let drawn = cuts::random(data).up_to(standings.len() - 1);

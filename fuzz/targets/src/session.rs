@@ -120,6 +120,7 @@ impl Session {
         design.limits = Limits {
             rooms_per_game_max: 3,
             room_creations_max: 12,
+            handshakes_per_sec_per_ip: 10,
             join_attempts_max: 30,
             time_window: Duration::from_secs(10),
             ..open_limits()

@@ -1,6 +1,7 @@
 //! One connection, its name, and the slot that holds it.
 
 use super::stream::Stream;
+use crate::tls::Session;
 
 /// Names a connection; an old name never means a newer connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,12 +44,22 @@ pub(super) struct Connection {
     pub(super) partial: Vec<u8>,
     /// A message whose final frame has not come.
     pub(super) fragments: Option<Box<(bool, Vec<u8>)>>,
+    /// With TLS: plaintext.
     pub(super) unsent: Vec<u8>,
+    pub(super) tls: Option<Box<Secure>>,
     pub(super) dirty: bool,
     /// It takes no output for now; an event says when it does again.
     pub(super) blocked: bool,
     pub(super) deadline_ns: u64,
     pub(super) server_close: Option<Option<u16>>,
+}
+
+/// TLS of a connection.
+#[derive(Debug)]
+pub(super) struct Secure {
+    pub(super) session: Session,
+    /// Ciphertext that waits to be sent.
+    pub(super) sealed: Vec<u8>,
 }
 
 #[derive(Debug, Default)]

@@ -9,6 +9,9 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 impl Net {
     /// Receives until nothing is left, or, if the stream has `ended`, until its end is found.
     pub(super) fn read<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], id: ConnectionId, ended: bool) {
+        if self.target.tls.is_some() {
+            return self.read_secure(handlers, id, ended);
+        }
         let mut buffer = std::mem::take(&mut self.read_buffer);
         while let Some(connection) = self.connection_mut(id) {
             let held = connection.partial.len();

@@ -9,6 +9,7 @@ mod ending;
 mod incoming;
 mod opening;
 mod outgoing;
+mod secure;
 mod stream;
 
 pub use connection::{ConnectionId, End};
@@ -16,7 +17,8 @@ pub use connection::{ConnectionId, End};
 use crate::frame::Masks;
 use crate::target::Target;
 use crate::time::nanoseconds;
-use connection::{Connection, Slot, Stage};
+use crate::tls::Session;
+use connection::{Connection, Secure, Slot, Stage};
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -70,6 +72,8 @@ pub struct Net {
     live: usize,
     events: Vec<epoll::Event>,
     read_buffer: Vec<u8>,
+    /// Ciphertext, and what it held.
+    opened: (Vec<u8>, Vec<u8>),
 }
 
 impl Net {
@@ -95,6 +99,7 @@ impl Net {
             live: 0,
             events: Vec::with_capacity(EVENTS_PER_TURN),
             read_buffer: vec![0; READ_BYTES],
+            opened: Default::default(),
         })
     }
 
@@ -133,6 +138,13 @@ impl Net {
     /// # Errors
     /// A sentence on why not even a socket could be made, such as the limit of open files.
     pub fn open(&mut self, tag: usize) -> Result<ConnectionId, String> {
+        let tls = match &self.target.tls {
+            Some(tls) => Some(Box::new(Secure {
+                session: Session::new(tls)?,
+                sealed: Vec::new(),
+            })),
+            None => None,
+        };
         let stream = Stream::connect(self.target.address).map_err(|error| match error {
             Errno::MFILE | Errno::NFILE => {
                 "the generator ran out of file descriptors: raise `ulimit -n` where it runs".to_owned()
@@ -169,6 +181,7 @@ impl Net {
             partial: Vec::new(),
             fragments: None,
             unsent: Vec::new(),
+            tls,
             dirty: false,
             blocked: true,
             deadline_ns: self.now_ns + nanoseconds(HANDSHAKE_LIMIT),

@@ -46,26 +46,33 @@ impl Net {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        if connection.unsent.is_empty() {
+        let unsent = match &mut connection.tls {
+            Some(tls) => {
+                tls.session.seal(&mut connection.unsent, &mut tls.sealed);
+                &mut tls.sealed
+            }
+            None => &mut connection.unsent,
+        };
+        if unsent.is_empty() {
             return;
         }
-        match connection.stream.send(&connection.unsent) {
-            Ok(sent) if sent == connection.unsent.len() => connection.unsent.clear(),
+        match connection.stream.send(unsent) {
+            Ok(sent) if sent == unsent.len() => unsent.clear(),
             Ok(sent) => {
-                connection.unsent.drain(..sent);
+                unsent.drain(..sent);
                 connection.blocked = true;
             }
             Err(Errno::AGAIN) => connection.blocked = true,
             Err(error) => {
                 // What the server said before it went may still be there to read; reading finds the end.
-                connection.unsent.clear();
+                unsent.clear();
                 if connection.stage == Stage::Connecting {
                     self.end(id, End::Dropped(error.to_string()));
                 }
                 return;
             }
         }
-        let waiting = connection.unsent.len();
+        let waiting = unsent.len();
         if waiting > UNSENT_BYTES_MAX {
             self.end(
                 id,

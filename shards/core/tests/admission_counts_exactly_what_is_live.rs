@@ -56,7 +56,7 @@ impl Model {
     /// What admission has to answer; `None` is yes.
     fn decide(&mut self, ask: &Ask) -> Option<Refusal> {
         match ask {
-            Ask::Connect { ip } => self.connect(normalise(*ip)),
+            Ask::Connect { ip } | Ask::ConnectSecurely { ip } => self.connect(normalise(*ip)),
             Ask::Authenticate { app, ip } => self.authenticate(*app, normalise(*ip)),
             Ask::Join { ip } => self.attempt(*ip, false),
             Ask::Create { ip } => self.attempt(*ip, true),
@@ -252,7 +252,9 @@ struct Granted {
 fn is_as_expected(ask: &Ask, refusal: Option<&Refusal>, verdict: &Verdict) -> bool {
     match (ask, refusal, verdict) {
         (_, Some(refusal), Verdict::Refused(refused)) => refusal == refused,
-        (Ask::Connect { ip }, None, Verdict::Connected(ticket)) => ticket.ip() == normalise(*ip),
+        (Ask::Connect { ip } | Ask::ConnectSecurely { ip }, None, Verdict::Connected(ticket)) => {
+            ticket.ip() == normalise(*ip)
+        }
         (Ask::OpenRoom { .. }, None, Verdict::RoomOpened(_)) => true,
         (Ask::Join { .. } | Ask::Create { .. } | Ask::Authenticate { .. }, None, Verdict::Admitted) => true,
         _ => false,
@@ -276,6 +278,7 @@ fn asks() -> impl Strategy<Value = Ask> {
     let game = prop::sample::select(&["chess", "go"][..]);
     prop_oneof![
         addresses().prop_map(|ip| Ask::Connect { ip }),
+        addresses().prop_map(|ip| Ask::ConnectSecurely { ip }),
         (app(), addresses()).prop_map(|(app, ip)| Ask::Authenticate { app, ip }),
         addresses().prop_map(|ip| Ask::Join { ip }),
         addresses().prop_map(|ip| Ask::Create { ip }),
@@ -321,6 +324,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             connections_per_ip_max: per_ip,
             rooms_per_game_max: rooms,
             room_creations_max: creations,
+            handshakes_per_sec_per_ip: 10,
             join_attempts_max: joins,
             time_window: Duration::from_secs(window),
             relay: Rates::default(),
@@ -391,6 +395,7 @@ fn a_room_refused_by_a_cap_still_counts_as_a_creation() {
         connections_per_ip_max: 10,
         rooms_per_game_max: 0,
         room_creations_max: 1,
+        handshakes_per_sec_per_ip: 10,
         join_attempts_max: 1,
         time_window: MINUTE,
         relay: Rates::default(),
@@ -418,6 +423,7 @@ fn a_banned_address_gets_no_ticket() {
         connections_per_ip_max: 10,
         rooms_per_game_max: 10,
         room_creations_max: 10,
+        handshakes_per_sec_per_ip: 10,
         join_attempts_max: 10,
         time_window: MINUTE,
         relay: Rates::default(),

@@ -80,6 +80,7 @@ mod tests {
             connections_per_ip_max: 10,
             rooms_per_game_max: 0,
             room_creations_max: 0,
+            handshakes_per_sec_per_ip: 0,
             join_attempts_max: 0,
             relay: signal_fish_core::admission::Rates::default(),
             time_window: Duration::ZERO,

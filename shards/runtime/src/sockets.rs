@@ -210,11 +210,12 @@ impl Sockets for TcpSockets {
         refuse(&socket, last);
     }
 
-    fn stop_accepting(&mut self, last: &[u8]) {
-        for listener in self.listeners.drain(..) {
+    fn stop_accepting(&mut self, last: impl Fn(ListenerIndex) -> Vec<u8>) {
+        for (index, listener) in (0..=u8::MAX).zip(self.listeners.drain(..)) {
+            let last = last(ListenerIndex(index));
             for _ in 0..QUEUE_MAX {
                 match accept(&listener) {
-                    Accepted::Connection(socket, _) => refuse(&socket, last),
+                    Accepted::Connection(socket, _) => refuse(&socket, &last),
                     Accepted::Nobody | Accepted::Exhausted => break,
                 }
             }
@@ -530,7 +531,7 @@ mod tests {
                 client
             })
             .collect();
-        fixture.sockets.stop_accepting(b"draining");
+        fixture.sockets.stop_accepting(|_| b"draining".to_vec());
         for client in &mut clients {
             let mut received = Vec::new();
             client.read_to_end(&mut received).unwrap();
@@ -551,7 +552,7 @@ mod tests {
         drop(client);
         let mut waits = TcpStream::connect(fixture.other_address).unwrap();
         fixture.event();
-        fixture.sockets.stop_accepting(b"draining");
+        fixture.sockets.stop_accepting(|_| b"draining".to_vec());
         let mut received = Vec::new();
         waits.read_to_end(&mut received).unwrap();
         assert_eq!(received, b"draining");

@@ -19,6 +19,7 @@ pub fn open_limits() -> Limits {
         connections_per_ip_max: 1_000_000,
         rooms_per_game_max: 1_000_000,
         room_creations_max: 1_000_000,
+        handshakes_per_sec_per_ip: 10,
         join_attempts_max: 1_000_000,
         time_window: Duration::from_secs(60),
         relay: Rates::unlimited(),
@@ -53,6 +54,7 @@ pub fn other_sites() -> Vec<Site<Protocol>> {
         routes,
         origins: Origins::Any,
         trusted_proxies: TrustedProxies::default(),
+        secure: false,
         token_binding: None,
     };
     let matchbox = Routes::new(vec![("/health", Target::Text("")), ("/healthz", Target::Text(""))]);
@@ -84,6 +86,7 @@ pub fn site(trusted_proxies: TrustedProxies) -> Site<Protocol> {
         ]),
         origins: Origins::Any,
         trusted_proxies,
+        secure: false,
         token_binding: None,
     }
 }

@@ -54,6 +54,7 @@ impl Shards {
             .resize_with(usize::from(count), Default::default);
         let shard = |index: u16| {
             let plan = Plan {
+                tls: None,
                 index: ShardIndex(index),
                 // Time stands still for what is measured, so no bucket would ever fill again.
                 options: Options {

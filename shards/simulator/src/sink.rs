@@ -148,7 +148,7 @@ impl Sockets for SinkSockets {
         self.calls += 1;
     }
 
-    fn stop_accepting(&mut self, _last: &[u8]) {
+    fn stop_accepting(&mut self, _last: impl Fn(ListenerIndex) -> Vec<u8>) {
         self.calls += 1;
         self.newcomers.clear();
     }

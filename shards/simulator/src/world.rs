@@ -155,6 +155,7 @@ impl World {
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {
+                tls: None,
                 index,
                 settings: settings.clone(),
                 sites: Arc::clone(&sites),

@@ -49,6 +49,7 @@ fn creations_are_counted_with_and_without_a_code_and_even_if_they_fail() {
 #[test]
 fn joins_spectators_and_failed_reconnects_share_one_count() {
     let mut world = World::limited(Limits {
+        handshakes_per_sec_per_ip: 10,
         join_attempts_max: 4,
         ..open_limits()
     });

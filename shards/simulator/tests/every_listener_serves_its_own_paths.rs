@@ -15,6 +15,7 @@ fn world() -> World {
         routes: Routes::new(vec![("/other", Target::Health)]),
         origins: Origins::Any,
         trusted_proxies: TrustedProxies::default(),
+        secure: false,
         token_binding: None,
     }];
     World::build(design)

@@ -33,6 +33,9 @@ section! {
                 .unit("peers")
                 .weigh("A mesh of 100 peers is 4,950 connections between them.");
 
+        /// Whether the listener has TLS, where `security.transport.tls` is on.
+        pub tls: bool = key("matchbox.tls", Bool, true);
+
         /// Web origins that may connect, such as `https://play.example.org`. Empty: every one.
         pub allowed_origins: Vec<String> = key("matchbox.allowed_origins", TextList(check::ORIGIN), json!([]))
             .weigh("Another origin gets 403. Programs send none and are served.");

@@ -7,6 +7,7 @@ use crate::config::secret::Secret;
 use crate::config::section::{MANY, MIB, SIGNAL_FISH, U32_MAX, section};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 section! {
     /// `security.*`.
@@ -101,31 +102,60 @@ section! {
     /// `security.transport.*`.
     pub struct Transport {}
     sections {
+        pub tls: Tls;
         pub token_binding: TokenBinding;
     }
-    no_field {
-        /// TLS in this process.
-        key("security.transport.tls.enabled", Bool, false)
-            .weigh("Not built yet: let a proxy do it, and name it in `security.trusted_proxies`.")
-            .standing(Standing::NotBuilt);
+}
 
-        /// Certificate chain, PEM.
-        key("security.transport.tls.certificate_path", OptionalText(check::ANY), Value::Null)
-            .standing(Standing::Idle);
+section! {
+    /// `security.transport.tls.*`.
+    pub struct Tls {
+        /// TLS in this process, on every listener: `https://` and `wss://` in place of `http://` and `ws://`.
+        pub enabled: bool = key("security.transport.tls.enabled", Bool, false)
+            .weigh("Behind a proxy that does it already, leave it off and name the proxy in `security.trusted_proxies`.");
 
-        /// Private key, PEM.
-        key("security.transport.tls.private_key_path", OptionalText(check::ANY), Value::Null)
-            .standing(Standing::Idle);
+        /// Certificate chain, PEM, the server's own certificate first.
+        pub certificate_path: Option<PathBuf> =
+            key("security.transport.tls.certificate_path", OptionalText(check::NOT_EMPTY), Value::Null)
+                .weigh("SIGHUP reads it again. ECDSA costs a fifth of RSA at each handshake.")
+                .reloads();
+
+        /// Private key, PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+        pub private_key_path: Option<PathBuf> =
+            key("security.transport.tls.private_key_path", OptionalText(check::NOT_EMPTY), Value::Null)
+                .weigh("SIGHUP reads it again.")
+                .reloads();
 
         /// Authorities that sign client certificates, PEM.
-        key("security.transport.tls.client_ca_cert_path", OptionalText(check::ANY), Value::Null)
-            .standing(Standing::Idle);
+        pub client_ca_cert_path: Option<PathBuf> =
+            key("security.transport.tls.client_ca_cert_path", OptionalText(check::NOT_EMPTY), Value::Null)
+                .weigh("Needed where clients show certificates. SIGHUP reads it again.")
+                .reloads();
 
-        /// Whether clients show certificates.
-        key("security.transport.tls.client_auth", Choice(&["none", "optional", "require"]), "none")
-            .weigh("Not built yet.")
-            .standing(Standing::NotBuilt);
+        /// Whether clients show certificates: `optional` takes none for an answer, and refuses one that is not valid.
+        pub client_auth: ClientAuth =
+            key("security.transport.tls.client_auth", Choice(&["none", "optional", "require"]), "none")
+                .weigh("Not `none` means that no session is ever resumed, so that every handshake is checked in full.")
+                .reloads();
+
+        /// TLS handshakes of one client address per second; at least 20 may come at once.
+        pub handshakes_per_sec_per_ip: u32 =
+            key("security.transport.tls.handshakes_per_sec_per_ip", Integer(0, 1_000_000), 10)
+                .unit("handshakes")
+                .weigh("Those beyond wait; after 10 s they are closed. Trusted proxies are not held back. 0 allows none.");
     }
+}
+
+/// `security.transport.tls.client_auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Nothing is asked for.
+    None,
+    /// Whoever shows one must show a valid one.
+    Optional,
+    /// Nobody without one gets in.
+    Require,
 }
 
 section! {
@@ -148,7 +178,7 @@ section! {
         pub require_client_fingerprint: bool =
             key("security.transport.token_binding.require_client_fingerprint", Bool, false)
                 .weigh(
-                    "On refuses clients without one with 401. The fingerprint comes from one of `security.trusted_proxies`, in \
+                    "On refuses clients without one with 401. The fingerprint comes from `security.transport.tls.client_auth`, or from one of `security.trusted_proxies`, in \
                      `X-SignalFish-Client-Cert-SHA256` or `X-Forwarded-Client-Cert-SHA256` (or the certificate in \
                      `X-Amzn-Mtls-Clientcert`): the proxy must remove these headers from what clients send.",
                 )

@@ -17,6 +17,11 @@ pub enum Ask {
         /// Client address; counted under its [normalised](super::normalise) form (D23).
         ip: IpAddr,
     },
+    /// As [`Self::Connect`], for a connection that begins with a TLS handshake: the ticket tells when it may.
+    ConnectSecurely {
+        /// Client address.
+        ip: IpAddr,
+    },
     /// May this app authenticate once more?
     Authenticate {
         /// App.
@@ -167,6 +172,8 @@ pub enum Refusal {
 #[must_use = "a ticket that is dropped instead of given back is counted for ever"]
 pub struct Ticket {
     pub(super) ip: IpAddr,
+    /// In nanoseconds: a ticket lies in every slot, and a duration takes twice the room.
+    pub(super) handshake_at: u64,
 }
 
 /// The place of one room.
@@ -206,6 +213,12 @@ impl Ticket {
     #[must_use]
     pub fn ip(&self) -> IpAddr {
         self.ip
+    }
+
+    /// When its TLS handshake may begin, in monotonic time (T5).
+    #[must_use]
+    pub fn handshake_at(&self) -> Duration {
+        Duration::from_nanos(self.handshake_at)
     }
 }
 

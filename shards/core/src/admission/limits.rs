@@ -14,6 +14,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// `security.max_connections_per_ip`.
     pub connections_per_ip_max: usize,
+    /// `security.transport.tls.handshakes_per_sec_per_ip`.
+    pub handshakes_per_sec_per_ip: u32,
     /// `server.max_rooms_per_game`, per (app, game).
     pub rooms_per_game_max: usize,
     /// `rate_limit.max_room_creations` per IP and window.

@@ -11,6 +11,7 @@ mod bans;
 mod bucket;
 mod client_address;
 mod crowding;
+mod handshakes;
 mod limits;
 mod loans;
 mod rules;

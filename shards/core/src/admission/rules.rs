@@ -5,6 +5,7 @@ use super::authentications::Authentications;
 use super::bans::{BANS_MAX, Bans, TooManyBans};
 use super::client_address::normalise;
 use super::crowding::Crowding;
+use super::handshakes::Handshakes;
 use super::loans::Loans;
 use super::{AppIndex, AppLimits, Ask, Limits, Notice, Permit, Refusal, Ticket, Totals, Verdict};
 use crate::slot::ShardIndex;
@@ -29,6 +30,7 @@ pub struct Admission {
     games: Counts<(Option<AppIndex>, Box<str>)>,
     apps: Vec<App>,
     attempts: Attempts,
+    handshakes: Handshakes,
     crowding: Crowding,
     bans: Bans,
     loans: Loans,
@@ -64,7 +66,8 @@ impl Admission {
             apps,
             bans: Bans::new(BANS_MAX, hashing.clone()),
             loans: Loans::new(limits.relay, hashing.clone()),
-            attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing),
+            attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing.clone()),
+            handshakes: Handshakes::new(limits.handshakes_per_sec_per_ip, hashing),
             crowding: Crowding::default(),
             totals: Totals::default(),
             limits,
@@ -88,7 +91,8 @@ impl Admission {
     pub fn decide(&mut self, now: Duration, ask: Ask) -> Verdict {
         self.now = self.now.max(now);
         let decided = match ask {
-            Ask::Connect { ip } => self.connect(normalise(ip)).map(Verdict::Connected),
+            Ask::Connect { ip } => self.connect(normalise(ip), false).map(Verdict::Connected),
+            Ask::ConnectSecurely { ip } => self.connect(normalise(ip), true).map(Verdict::Connected),
             Ask::Authenticate { app, ip } => self.authenticate(app, normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
@@ -117,7 +121,7 @@ impl Admission {
     /// Something that was counted has ended.
     pub fn give_back(&mut self, notice: Notice) {
         match notice {
-            Notice::ConnectionEnded(Ticket { ip }) => self.connections.remove(ip),
+            Notice::ConnectionEnded(Ticket { ip, .. }) => self.connections.remove(ip),
             Notice::RoomEnded(Permit { app, game }) => {
                 if let Some(app) = app.and_then(|app| self.app(app)) {
                     app.rooms = app.rooms.saturating_sub(1);
@@ -165,6 +169,7 @@ impl Admission {
     pub fn sweep(&mut self, now: Duration) {
         self.now = self.now.max(now);
         self.attempts.sweep(self.now);
+        self.handshakes.sweep(self.now);
         self.bans.sweep(self.now);
         self.loans.sweep(self.now);
         for app in &mut self.apps {
@@ -189,7 +194,7 @@ impl Admission {
         }
     }
 
-    fn connect(&mut self, ip: IpAddr) -> Result<Ticket, Refusal> {
+    fn connect(&mut self, ip: IpAddr, securely: bool) -> Result<Ticket, Refusal> {
         if self.bans.hold(self.now, ip) {
             return Err(Refusal::Banned);
         }
@@ -203,7 +208,14 @@ impl Admission {
         }
         self.connections.add(ip);
         self.totals.connections_total += 1;
-        Ok(Ticket { ip })
+        let handshake_at = if securely {
+            let at = self.handshakes.begin(self.now, ip);
+            // Five centuries fit.
+            u64::try_from(at.as_nanos()).unwrap_or(u64::MAX)
+        } else {
+            0
+        };
+        Ok(Ticket { ip, handshake_at })
     }
 
     fn authenticate(&mut self, app: AppIndex, ip: IpAddr) -> Result<(), Refusal> {

@@ -190,6 +190,17 @@ impl Conversation {
         matches!(self.state, State::Reading) && self.buffer.is_empty()
     }
 
+    /// Whether a PROXY protocol header has to come first.
+    #[must_use]
+    pub fn awaits_introduction(&self) -> bool {
+        matches!(self.state, State::BehindProxy)
+    }
+
+    /// Takes the bytes behind a PROXY protocol header, which are no HTTP yet.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        mem::take(&mut self.buffer)
+    }
+
     /// Whether a head waits for its answer.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -20,6 +20,8 @@ pub struct Site<P> {
     pub origins: Origins,
     /// Peers that are believed about their clients.
     pub trusted_proxies: TrustedProxies,
+    /// Whether its connections begin with a TLS handshake.
+    pub secure: bool,
     /// Clients that sign their messages, if any may.
     pub token_binding: Option<TokenBinding<P>>,
 }
@@ -102,6 +104,8 @@ pub struct Standing {
     pub ticket: bool,
     /// It has none because an operator has banned its address: plain HTTP is answered 403.
     pub banned: bool,
+    /// SHA-256 of the certificate that the client showed in its TLS handshake.
+    pub certificate: Option<[u8; 32]>,
 }
 
 impl<P> Routes<P> {
@@ -168,7 +172,7 @@ impl<P: Copy + PartialEq> Site<P> {
             if standing.draining {
                 return Err(answer::draining());
             }
-            match self.handshake(protocol, head, peer) {
+            match self.handshake(protocol, head, peer, standing.certificate) {
                 Ok((binding, answer)) => {
                     return Ok(Served::Upgrade(Upgrade {
                         protocol,
@@ -211,10 +215,18 @@ impl<P: Copy + PartialEq> Site<P> {
     }
 
     /// The binding that an upgrade comes to, and its 101 answer.
-    fn handshake(&self, protocol: P, head: &Head<'_>, peer: IpAddr) -> Result<(Option<Binding>, Vec<u8>), Answer> {
+    fn handshake(
+        &self,
+        protocol: P,
+        head: &Head<'_>,
+        peer: IpAddr,
+        certificate: Option<[u8; 32]>,
+    ) -> Result<(Option<Binding>, Vec<u8>), Answer> {
         let key = upgrade::check(head, &self.origins)?;
         let binding = match &self.token_binding {
-            Some(rules) if rules.protocol == protocol => rules.negotiate(head, key, &self.trusted_proxies, peer)?,
+            Some(rules) if rules.protocol == protocol => {
+                rules.negotiate(head, key, &self.trusted_proxies, peer, certificate)?
+            }
             _ => None,
         };
         let answer = upgrade::accept(key, binding.as_ref());

@@ -67,9 +67,11 @@ impl<P> TokenBinding<P> {
         key: &[u8],
         proxies: &TrustedProxies,
         peer: IpAddr,
+        certificate: Option<[u8; 32]>,
     ) -> Result<Option<Binding>, Answer> {
         let fingerprint = if self.require_client_fingerprint {
-            let found = fingerprint(head, proxies, peer);
+            let own = certificate.map(|digest| HEXLOWER.encode(&digest).into());
+            let found = if proxies.trusts(peer) { fingerprint(head) } else { own };
             Some(found.ok_or_else(|| answer::unauthorized("client certificate fingerprint required"))?)
         } else {
             None
@@ -113,12 +115,9 @@ fn offered(head: &Head<'_>) -> Result<Option<BindingVersion>, Answer> {
     Ok(None)
 }
 
-/// Lower-case hex SHA-256 of the client's certificate. Headers are believed of trusted proxies alone, and the first one
-/// that is not empty counts.
-fn fingerprint(head: &Head<'_>, proxies: &TrustedProxies, peer: IpAddr) -> Option<Box<str>> {
-    if !proxies.trusts(peer) {
-        return None;
-    }
+/// Lower-case hex SHA-256 of the client's certificate, as a trusted proxy tells it. The first header that is not empty
+/// counts.
+fn fingerprint(head: &Head<'_>) -> Option<Box<str>> {
     for name in FINGERPRINT_HEADERS {
         if head.all(name).any(|value| !value.trim_ascii().is_empty()) {
             return hex_digest(head.sole(name)?.trim_ascii());
@@ -184,16 +183,18 @@ mod tests {
         let head = Head::parse(bytes.as_bytes(), &mut headers).expect("a head");
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().expect("a network")], Default::default());
         let peer = peer.parse().expect("an address");
-        rules.negotiate(&head, key, &proxies, peer).map_err(|answer| {
-            let form = answer::Form {
-                headers: "",
-                without_body: false,
-                closes: false,
-            };
-            let mut out = Vec::new();
-            answer.write(form, &mut out);
-            String::from_utf8(out).expect("text")
-        })
+        rules
+            .negotiate(&head, key, &proxies, peer, Some([0xab; 32]))
+            .map_err(|answer| {
+                let form = answer::Form {
+                    headers: "",
+                    without_body: false,
+                    closes: false,
+                };
+                let mut out = Vec::new();
+                answer.write(form, &mut out);
+                String::from_utf8(out).expect("text")
+            })
     }
 
     fn rules(required: bool, require_client_fingerprint: bool) -> TokenBinding<()> {
@@ -283,7 +284,11 @@ mod tests {
         for name in FINGERPRINT_HEADERS {
             let lines = format!("{name}: {}\r\n", HEX.to_uppercase());
             assert_eq!(found("10.0.0.1", &lines).as_deref(), Some(HEX));
-            assert_eq!(found("11.0.0.1", &lines), None, "a stranger");
+            assert_eq!(
+                found("11.0.0.1", &lines),
+                Some("ab".repeat(32)),
+                "a stranger has its own"
+            );
         }
         assert_eq!(found("10.0.0.1", ""), None);
     }

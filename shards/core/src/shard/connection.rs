@@ -5,6 +5,7 @@ use crate::admission::{Refusal, Ticket};
 use crate::http::Conversation;
 use crate::protocol::Protocol;
 use crate::slot::ListenerIndex;
+use crate::transport::Secure;
 use crate::ws::Decoder;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(super) struct Connection {
     pub(super) owes: bool,
     pub(super) debts: Debts,
     pub(super) ticket: Option<Ticket>,
+    /// Its TLS, from the first byte of its handshake on.
+    pub(super) tls: Option<Box<Secure>>,
     pub(super) rest: Option<Box<Rest>>,
 }
 
@@ -73,6 +76,8 @@ pub(super) enum Asker {
 /// A connection that speaks HTTP.
 #[derive(Debug)]
 pub(super) struct Head {
+    /// TLS has to come, and nothing of it has.
+    pub(super) hello: Option<Hello>,
     /// Where it came in.
     pub(super) listener: ListenerIndex,
     pub(super) conversation: Conversation,
@@ -81,6 +86,15 @@ pub(super) struct Head {
     pub(super) standing: Standing,
     /// When the request has to be complete, the desk has to have answered, or the idle connection is closed.
     pub(super) deadline: Duration,
+}
+
+/// A connection that has to begin with a TLS handshake.
+#[derive(Debug, Default)]
+pub(super) struct Hello {
+    /// Input that came behind a PROXY protocol header.
+    pub(super) input: Vec<u8>,
+    /// The handshakes of its address wait until then.
+    pub(super) waits_until: Option<Duration>,
 }
 
 /// What is known about the ticket of a connection that speaks HTTP.
@@ -154,6 +168,7 @@ impl Connection {
             last_life: Duration::ZERO,
             pinged_at: None,
             ticket: None,
+            tls: None,
             rest: None,
         }
     }
@@ -198,6 +213,11 @@ impl Connection {
     /// When the message has to be complete that is incomplete.
     pub(super) fn message_until(&self) -> Option<Duration> {
         self.rest.as_ref()?.message.map(|message| message.until)
+    }
+
+    /// Whether its TLS handshake is under way.
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        matches!(self.phase, Phase::Head(_)) && self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
     pub(super) fn has_unread(&self) -> bool {

@@ -12,6 +12,7 @@ use crate::protocol::journal::{self, Line};
 use crate::protocol::{Protocol, Trouble};
 use crate::slot::Slot;
 use crate::transport::{Received, Sockets};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a closing connection may take to send its last output and to see the peer's end.
@@ -124,7 +125,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.forgive(slot);
         self.effects.outboxes.shut(slot);
         self.arm(slot);
-        if self.effects.outboxes.unsent(slot).is_empty() {
+        if !self.has_output(slot) {
             // Otherwise the flush comes back here.
             self.run_soon(slot);
         }
@@ -140,7 +141,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Goes on with the end of a connection.
     pub(super) fn serve_closing(&mut self, slot: Slot) {
-        if !self.effects.outboxes.unsent(slot).is_empty() {
+        if self.has_output(slot) {
             return;
         }
         let Some(connection) = self.slots.get_mut(slot) else {
@@ -149,6 +150,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Phase::Closing(linger) = &mut connection.phase else {
             return;
         };
+        // The flush sends it and comes back here (T8).
+        if connection.tls.as_mut().is_some_and(|tls| tls.close()) {
+            return self.due.push_back(slot);
+        }
         if !linger.shut && !linger.peer_done {
             linger.shut = true;
             self.sockets.shut(slot);
@@ -189,6 +194,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             self.paying -= 1;
         }
         connection.phase = Phase::Ended;
+        connection.tls = None;
         connection.rest = None;
         let asked = connection.asked.is_some();
         self.sockets.close(slot);
@@ -252,7 +258,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         if self.accepting {
             self.accepting = false;
-            self.sockets.stop_accepting(&refusal_text(Refusal::Draining));
+            let sites = Arc::clone(&self.sites);
+            self.sockets.stop_accepting(|listener| {
+                if sites.of(listener).secure {
+                    Vec::new()
+                } else {
+                    refusal_text(Refusal::Draining)
+                }
+            });
         }
         for index in 0..self.slots.places() {
             if let Some(slot) = self.slots.at(index) {

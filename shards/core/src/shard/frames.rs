@@ -7,7 +7,7 @@ use super::state::Shard;
 use super::turn::{BYTES_PER_TURN_MAX, FRAMES_PER_TURN_MAX};
 use crate::protocol::{Message, Protocol, Trouble};
 use crate::slot::Slot;
-use crate::transport::{Received, Sockets};
+use crate::transport::{Received, Sockets, Taken};
 use crate::ws::{Event, Violation, write_close, write_pong};
 
 /// What one connection may still do in this turn.
@@ -88,12 +88,20 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             if room == 0 {
                 return;
             }
-            self.counters.receives += 1;
-            match self.sockets.receive(slot, &mut self.buffer[..room]) {
-                Received::Bytes(count) => {
-                    let rest = connection.rest.get_or_insert_default();
-                    rest.unread.extend_from_slice(&self.buffer[..count]);
-                }
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let taken = self.receive_input(slot, &mut buffer[..room]);
+            let connection = self.slots.get_mut(slot);
+            if let (Received::Bytes(count), Some(connection)) = (taken.received, connection) {
+                let rest = connection.rest.get_or_insert_default();
+                rest.unread.extend_from_slice(&buffer[..count]);
+            }
+            self.buffer = buffer;
+            let Some(connection) = self.slots.get_mut(slot) else {
+                return;
+            };
+            match taken.received {
+                Received::Bytes(_) => {}
+                Received::Nothing if taken.more => {}
                 Received::Nothing => return,
                 // It may still read the answers to what it sent.
                 Received::Ended if connection.has_unread() => return,
@@ -125,15 +133,13 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn receive(&mut self, slot: Slot, protocol: Protocol, budget: &mut Budget) {
         // The buffer is out of the shard while messages borrow from it.
         let mut buffer = std::mem::take(&mut self.buffer);
-        self.counters.receives += 1;
-        let received = self.sockets.receive(slot, &mut buffer);
-        match (received, self.slots.get_mut(slot)) {
+        let taken = self.receive_input(slot, &mut buffer);
+        budget.bytes = budget.bytes.saturating_sub(taken.ciphertext);
+        match (taken.received, self.slots.get_mut(slot)) {
             (Received::Bytes(count), Some(connection)) => {
-                // Less than there was room for: everything that was there. What comes later is an edge of its own, but for
-                // an end that came before.
-                connection.readable = count == buffer.len() || connection.ended;
+                // What comes later is an edge of its own, but for an end that came before.
+                connection.readable = taken.more || connection.ended;
                 connection.lives(self.now.monotonic);
-                budget.bytes = budget.bytes.saturating_sub(count);
                 let mut kept = connection.rest.take();
                 let mut fresh = Rest::default();
                 let rest = kept.as_deref_mut().unwrap_or(&mut fresh);
@@ -145,7 +151,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                     self.keep(slot, kept.unwrap_or_else(|| Box::new(fresh)));
                 }
             }
-            (Received::Nothing, Some(connection)) if !connection.ended => connection.readable = false,
+            (Received::Nothing, Some(connection)) if taken.more || !connection.ended => {
+                connection.readable = taken.more
+            }
             (Received::Ended, _) => {
                 self.leave(slot, protocol, Cause::Ended);
                 self.begin_closing(slot, true);
@@ -158,6 +166,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             (_, None) => {}
         }
         self.buffer = buffer;
+    }
+
+    /// Receives once into a buffer that is not empty, through TLS where there is any.
+    pub(super) fn receive_input(&mut self, slot: Slot, buffer: &mut [u8]) -> Taken {
+        if self.slots.get(slot).is_some_and(|connection| connection.tls.is_some()) {
+            return self.receive_secure(slot, buffer);
+        }
+        self.counters.receives += 1;
+        Taken::plain(self.sockets.receive(slot, buffer), buffer.len())
     }
 
     /// Handles what was received in an earlier turn.

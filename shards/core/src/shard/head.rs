@@ -11,7 +11,7 @@ use crate::entry::Denied;
 use crate::http::{self, DeskAnswer, Next, Read, Upgrade};
 use crate::protocol::{Opening, Protocol, Trouble, journal};
 use crate::slot::Slot;
-use crate::transport::{Received, Sockets};
+use crate::transport::{Received, Sockets, Taken};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,6 +20,15 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn serve_head(&mut self, slot: Slot) {
         let mut requests = REQUESTS_PER_TURN_MAX;
         while let Some((asked, head)) = self.head(slot) {
+            let waits_for_proxy = head.conversation.awaits_introduction();
+            if !waits_for_proxy && self.cannot_be_told(slot) {
+                if !self.secure(slot) {
+                    return;
+                }
+                continue;
+            }
+            let unread = self.effects.outboxes.unsent(slot).len();
+            let Some((_, head)) = self.head(slot) else { return };
             match head.conversation.read() {
                 Read::Partial => {
                     if !self.receive_head(slot) {
@@ -32,7 +41,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 // Its answer waits for the verdict, which runs the connection again.
                 Read::Complete if asked => return,
                 // Whoever asks for pages and does not read them gets no more of them. The flush runs the connection again.
-                Read::Complete if self.effects.outboxes.unsent(slot).len() >= UNREAD_ANSWERS_MAX => return,
+                Read::Complete if unread >= UNREAD_ANSWERS_MAX => return,
                 Read::Complete if requests == 0 => return self.run_soon(slot),
                 Read::Complete => {
                     requests -= 1;
@@ -40,6 +49,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                         return;
                     }
                 }
+                // Nothing is said in plain where TLS has to come.
+                Read::Refused(_) if head.hello.is_some() => return self.begin_closing(slot, false),
                 Read::Refused(refusal) => return self.refuse(slot, refusal),
             }
         }
@@ -56,7 +67,6 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Receives once. Returns whether there may be a request now.
     fn receive_head(&mut self, slot: Slot) -> bool {
-        let now = self.now.monotonic;
         let Some(connection) = self.slots.get_mut(slot).filter(|connection| connection.readable) else {
             return false;
         };
@@ -64,13 +74,26 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return false;
         };
         let room = head.conversation.room().min(self.buffer.len());
-        let buffer = &mut self.buffer[..room];
-        self.counters.receives += 1;
-        match self.sockets.receive(slot, buffer) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let taken = self.receive_input(slot, &mut buffer[..room]);
+        let goes_on = self.take_head(slot, taken, &buffer[..room]);
+        self.buffer = buffer;
+        goes_on
+    }
+
+    /// Handles what was received of a head. Returns whether there may be a request now.
+    fn take_head(&mut self, slot: Slot, taken: Taken, buffer: &[u8]) -> bool {
+        let now = self.now.monotonic;
+        let Some(connection) = self.slots.get_mut(slot) else {
+            return false;
+        };
+        let Phase::Head(head) = &mut connection.phase else {
+            return false;
+        };
+        match taken.received {
             Received::Bytes(received) => {
-                // Less than there was room for: everything that was there. What comes later is an edge of its own, but
-                // for an end that came before.
-                connection.readable = received == room || connection.ended;
+                // What comes later is an edge of its own, but for an end that came before.
+                connection.readable = taken.more || connection.ended;
                 let was_idle = head.conversation.is_idle();
                 let is_first = head.conversation.answered() == 0;
                 head.conversation.push(&buffer[..received]);
@@ -84,7 +107,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 true
             }
             Received::Nothing => {
-                connection.readable = false;
+                connection.readable = taken.more;
+                if taken.more {
+                    self.run_soon(slot);
+                }
                 false
             }
             Received::Ended => {
@@ -104,6 +130,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let Some(client) = client else { return };
         let Some((_, head)) = self.head(slot) else { return };
         head.peer = client;
+        if let Some(hello) = &mut head.hello {
+            hello.input = head.conversation.take_rest();
+        }
         // Another proxy names its client in the head.
         let listener = head.listener;
         if !draining && !self.sites.of(listener).trusted_proxies.trusts(client) {
@@ -134,6 +163,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn answer(&mut self, slot: Slot) -> bool {
         let draining = self.is_draining();
         let sites = Arc::clone(&self.sites);
+        let tls = self.slots.get(slot).and_then(|connection| connection.tls.as_ref());
+        let certificate = tls.and_then(|tls| tls.fingerprint());
         let Some((_, head)) = self.head(slot) else { return false };
         let (peer, site) = (head.peer, sites.of(head.listener));
         if matches!(head.standing, Standing::Unknown) && !draining {
@@ -146,6 +177,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             draining,
             ticket: !matches!(head.standing, Standing::Refused(_)),
             banned: matches!(head.standing, Standing::Refused(Refusal::Banned)),
+            certificate,
         };
         let mut answer = Vec::new();
         let next = head.conversation.respond(site, peer, standing, &mut answer);
@@ -203,7 +235,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     /// Answers a connection that sent no request that could be served.
-    fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
+    pub(super) fn refuse(&mut self, slot: Slot, refusal: http::Refusal) {
         self.counters.heads_refused += 1;
         self.log_http(slot, "refused", Some(refusal.reason()));
         let Some((_, head)) = self.head(slot) else { return };
@@ -358,6 +390,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// A request took too long, or a kept-alive connection was idle for too long.
     pub(super) fn head_timed_out(&mut self, slot: Slot) {
         let draining = self.is_draining();
+        if self.cannot_be_told(slot) {
+            self.counters.handshakes_expired += 1;
+            return self.begin_closing(slot, false);
+        }
         let Some((_, head)) = self.head(slot) else { return };
         let answered = head.conversation.answered();
         if head.conversation.is_at_desk() {

@@ -8,6 +8,7 @@ use crate::protocol::signal_fish::Settings;
 use crate::protocol::{Message, Protocol, Trouble};
 use crate::room::{MemberId, RoomDetail, RoomId, RoomPage, RoomQuery};
 use crate::slot::{ShardIndex, Slot};
+use crate::transport::Acceptor;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -132,6 +133,8 @@ pub struct Reload {
     pub settings: Arc<Settings>,
     /// What the listeners serve over HTTP.
     pub sites: Arc<Sites<Protocol>>,
+    /// What they make TLS sessions from.
+    pub tls: Option<Acceptor>,
 }
 
 /// What a shard sends to the control plane.

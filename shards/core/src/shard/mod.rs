@@ -14,6 +14,7 @@
 //! | `moves`, `moving` | connections on the move |
 //! | `ending` | what ends a connection, and the shard |
 //! | `flush` | sends |
+//! | `secure`, `handshakes` | TLS: what is opened and sealed, the budgets of handshakes |
 //! | `debts` | what a sender may cause |
 //! | `wheel`, `timers` | deadlines |
 //! | `yielding`, `refused` | bounds on kinds of connections and on questions |
@@ -27,6 +28,7 @@ mod desk;
 mod ending;
 mod flush;
 mod frames;
+mod handshakes;
 mod head;
 mod mail;
 mod meter;
@@ -36,6 +38,7 @@ mod newcomers;
 mod options;
 mod refused;
 mod report;
+mod secure;
 mod slots;
 mod state;
 mod timers;

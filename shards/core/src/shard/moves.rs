@@ -38,6 +38,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         unread.drain(..rest.taken);
         let state = State {
             ticket: connection.ticket.take(),
+            tls: connection.tls.take(),
             decoder: rest.decoder,
             message: rest.message,
             unread,
@@ -77,9 +78,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         );
         let last = state.take_last_words();
         if let Err(socket) = self.sockets.add(slot, socket) {
-            self.sockets.refuse(socket, &last);
+            self.sockets
+                .refuse(socket, &Self::sealed_words(state.tls.take(), &last));
         } else {
             if let Some(connection) = self.slots.get_mut(slot) {
+                connection.tls = state.tls.take();
                 // It was taken out of the sockets: they tell of room only after it has refused bytes again.
                 connection.blocked = false;
             }
@@ -109,6 +112,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         state.log(self.index, Some(slot), "moved in", None);
         if self.is_draining() {
             state.log(self.index, Some(slot), "closed", Some((1001, "the server shuts down")));
+            if let Some(connection) = self.slots.get_mut(slot) {
+                connection.tls = state.tls.take();
+            }
             let protocol = state.protocol();
             let mut last = std::mem::take(&mut state.unsent);
             if protocol.answers_late() {
@@ -129,6 +135,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     fn settle_in(&mut self, slot: Slot, state: State) {
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.ticket = state.ticket;
+            connection.tls = state.tls;
+            if let Some(tls) = &mut connection.tls {
+                // No event tells of what is in it.
+                connection.readable |= tls.has_input();
+                if tls.has_output() {
+                    self.due.push_back(slot);
+                }
+            }
             connection.debts = state.debts;
             connection.last_life = state.last_life;
             connection.paused_at = state.paused_at;
@@ -162,7 +176,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.effects.closes.count(1013);
         state.log(self.index, None, "closed", Some((1013, "no slot is left on its shard")));
         let last = state.take_last_words();
-        self.sockets.refuse(socket, &last);
+        self.sockets
+            .refuse(socket, &Self::sealed_words(state.tls.take(), &last));
         self.abandon(state);
     }
 

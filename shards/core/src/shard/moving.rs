@@ -4,6 +4,7 @@ use super::connection::Incomplete;
 use super::debts::Debts;
 use crate::admission::{Notice, Ticket};
 use crate::protocol::{Opening, Protocol, Session};
+use crate::transport::Secure;
 use crate::ws::Decoder;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) struct State {
     pub(crate) message: Option<Incomplete>,
     /// Bytes received and not yet decoded.
     pub(crate) unread: Vec<u8>,
+    /// Its TLS, with what is sealed and not yet sent.
+    pub(crate) tls: Option<Box<Secure>>,
     /// Bytes encoded and not yet sent.
     pub(crate) unsent: Vec<u8>,
     /// What it owes as a sender.

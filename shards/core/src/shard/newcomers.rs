@@ -65,6 +65,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     fn welcome(&mut self, listener: ListenerIndex, socket: S::Socket, peer: IpAddr) {
         let newcomers_max = self.newcomers_max();
+        let hello = self.hello(self.sites.of(listener).secure);
         let Some((slot, connection)) = self.slots.take(newcomers_max) else {
             self.counters.newcomers_refused += 1;
             if journal::is_on() {
@@ -76,7 +77,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 }
                 .log("refused");
             }
-            return self.sockets.refuse(socket, &refusal_text(Refusal::NoSlot));
+            return self.sockets.refuse(socket, &self.refusal_at(listener, Refusal::NoSlot));
         };
         let now = self.now.monotonic;
         let allowed = if self.drain_deadline.is_some() {
@@ -91,6 +92,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             Conversation::default()
         };
         connection.phase = Phase::Head(Box::new(Head {
+            hello,
             listener,
             conversation,
             peer,
@@ -101,7 +103,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.effects.outboxes.take_slot(slot);
         if let Err(socket) = self.sockets.add(slot, socket) {
             self.counters.newcomers_refused += 1;
-            self.sockets.refuse(socket, &refusal_text(Refusal::NoSlot));
+            self.sockets.refuse(socket, &self.refusal_at(listener, Refusal::NoSlot));
             return self.slots.give_up(slot);
         }
         self.counters.accepted += 1;
@@ -117,13 +119,27 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         self.ask_for_ticket(slot, peer);
     }
 
+    /// What a newcomer is told that gets no connection: nothing in plain where TLS has to come.
+    pub(super) fn refusal_at(&self, listener: ListenerIndex, refusal: Refusal) -> Vec<u8> {
+        if self.sites.of(listener).secure {
+            Vec::new()
+        } else {
+            refusal_text(refusal)
+        }
+    }
+
     /// Asks for the ticket of a client at `address`, unless it was refused a moment ago.
     pub(super) fn ask_for_ticket(&mut self, slot: Slot, address: IpAddr) {
         if let Some(refusal) = self.refused.refusal(self.now.monotonic, address) {
             self.counters.tickets_refused_unasked += 1;
             return self.refuse_ticket(slot, refusal);
         }
-        self.ask(slot, Asker::Ticket, Ask::Connect { ip: address });
+        let ask = if self.cannot_be_told(slot) {
+            Ask::ConnectSecurely { ip: address }
+        } else {
+            Ask::Connect { ip: address }
+        };
+        self.ask(slot, Asker::Ticket, ask);
     }
 
     /// A connection of a trusted proxy, whose client is not known until its head is complete.

@@ -14,6 +14,8 @@ pub struct Report {
     pub connections: usize,
     /// Bytes that wait to be sent, of all connections.
     pub outbox_bytes: usize,
+    /// TLS handshakes under way.
+    pub handshakes: usize,
     /// What the shard counted.
     pub counters: Counters,
     /// What Signal Fish counted.
@@ -74,6 +76,22 @@ pub struct Counters {
     pub closed_incomplete: u64,
     /// Times that a sender was not read because it had caused too much (D42).
     pub senders_paused: u64,
+    /// TLS handshakes that ended well, with TLS 1.2.
+    pub handshakes_tls12: u64,
+    /// The same with TLS 1.3.
+    pub handshakes_tls13: u64,
+    /// Those of both that resumed an earlier session.
+    pub handshakes_resumed: u64,
+    /// Handshakes that failed: no common protocol, no valid certificate, too much input, nonsense, or the end.
+    pub handshakes_failed: u64,
+    /// Handshakes that were not over in time, those that did not begin included (T5).
+    pub handshakes_expired: u64,
+    /// Handshakes that gave way to a later one (T5).
+    pub handshakes_displaced: u64,
+    /// Connections without a ticket that were closed before their handshake, because there were too many like them.
+    pub handshakes_refused: u64,
+    /// Plain connections at a door with TLS (T8).
+    pub handshakes_plain: u64,
     /// Questions put to admission.
     pub asks: u64,
     /// Questions that admission answered with no.

@@ -2,6 +2,7 @@
 
 use super::connection::Phase;
 use super::debts::Prices;
+use super::handshakes::Tls;
 use super::mail::{Post, Reload, Request};
 use super::meter::Meter;
 use super::options::Options;
@@ -20,7 +21,7 @@ use crate::protocol::relay::Relay;
 use crate::protocol::signal_fish::SignalFish;
 use crate::protocol::{Protocol, Protocols, Settings};
 use crate::slot::{ListenerIndex, ShardIndex, Slot};
-use crate::transport::Sockets;
+use crate::transport::{Acceptor, Sockets};
 use rand::Rng;
 use std::collections::VecDeque;
 use std::fmt;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub sites: Arc<Sites<Protocol>>,
     /// Its bounds.
     pub options: Options,
+    /// What its listeners make TLS sessions from, where their sites say that they have TLS.
+    pub tls: Option<Acceptor>,
     /// Which shard owns which room.
     pub routing: Routing,
     /// Fit for secrets: it makes ids, room codes and reconnection tokens.
@@ -96,6 +99,7 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     /// When the next report is sent; `None` while nothing has happened since the last one.
     pub(super) report_at: Option<Duration>,
     pub(super) counters: Counters,
+    pub(super) tls: Tls,
     pub(super) meter: Meter,
     /// Game data messages that had been read when the turn began.
     pub(super) relayed: u64,
@@ -114,6 +118,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             settings,
             sites,
             options,
+            tls,
             routing,
             mut random,
         } = plan;
@@ -154,6 +159,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             has_ended: false,
             report_at: None,
             counters: Counters::default(),
+            tls: Tls::new(tls),
             meter: Meter::default(),
             relayed: 0,
             streams: Vec::new(),
@@ -204,6 +210,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             shard: self.index,
             connections: self.slots.live(),
             outbox_bytes: self.effects.outboxes.held(),
+            handshakes: self.handshakes_under_way(),
             counters: Counters {
                 messages_out: self.effects.outboxes.messages(),
                 closes: self.effects.closes,
@@ -252,6 +259,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub(super) fn reload(&mut self, reload: &Reload) {
         self.sites = Arc::clone(&reload.sites);
         self.protocols.reload(&reload.settings);
+        self.tls.reload(reload.tls.clone());
     }
 
     pub(super) fn is_draining(&self) -> bool {

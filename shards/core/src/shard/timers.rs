@@ -36,7 +36,10 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             {
                 None
             }
-            Phase::Head(head) => Some(head.deadline),
+            Phase::Head(head) => {
+                let hello = head.hello.as_ref().and_then(|hello| hello.waits_until);
+                Some(hello.unwrap_or(head.deadline).min(head.deadline))
+            }
             Phase::Closing(linger) => Some(linger.until),
             Phase::Free | Phase::Ended | Phase::Stream(_) => None,
             Phase::Open(protocol) => {
@@ -79,6 +82,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     }
 
     fn fire(&mut self, slot: Slot) {
+        self.end_wait_for_handshake(slot);
         if self.is_due(slot) {
             self.read_first(slot);
         }
@@ -95,6 +99,19 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         }
         // It was early, or there is another one.
         self.arm(slot);
+    }
+
+    /// The handshakes of its address had to wait until now.
+    fn end_wait_for_handshake(&mut self, slot: Slot) {
+        let now = self.now.monotonic;
+        if let Some(connection) = self.slots.get_mut(slot)
+            && let Phase::Head(head) = &mut connection.phase
+            && let Some(hello) = &mut head.hello
+            && hello.waits_until.is_some_and(|until| until <= now)
+        {
+            hello.waits_until = None;
+            self.run_soon(slot);
+        }
     }
 
     fn is_due(&self, slot: Slot) -> bool {

@@ -46,6 +46,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     pub fn turn(&mut self, now: Now) -> Next {
         self.now = now;
         self.counters.turns += 1;
+        self.tls.turn();
         let mut worked = self.read_mail();
         worked |= self.take_events();
         self.accept_newcomers(ACCEPTS_PER_TURN_MAX);

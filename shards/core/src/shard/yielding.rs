@@ -19,6 +19,11 @@ impl Yielding {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self, is_one: impl Fn(Slot, u8) -> bool) -> usize {
+        self.slots.iter().filter(|(slot, stamp)| is_one(*slot, *stamp)).count()
+    }
+
     /// Adds a connection. Returns one that has to give way, if there are too many. `is_one` tells who is still of this kind,
     /// as it was at this stamp.
     pub(super) fn add(&mut self, slot: Slot, stamp: u8, is_one: impl Fn(Slot, u8) -> bool) -> Option<Slot> {

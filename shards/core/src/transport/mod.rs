@@ -1,6 +1,24 @@
 //! Where bytes come from and go to: the sockets of a shard, as production and the simulator provide them.
 //!
-//! Connections are plain TCP. Encryption would stand here, between a socket and the codec.
+//! TLS stands between a socket and the codec: [`Secure`] is the part of it that belongs to one connection.
+
+mod outcome;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+mod without_tls;
+
+pub use outcome::{Progress, Received, Taken, begins_record};
+/// Certificates, keys and time, as TLS takes them.
+#[cfg(feature = "tls")]
+pub use rustls::{pki_types, time_provider};
+#[cfg(feature = "tls")]
+pub use tls::{
+    Acceptor, ClientAuth, HANDSHAKE_BYTES_MAX, INTERMEDIATES_MAX, Identity, SEALED_BYTES_MAX, Secure, TlsFault,
+    certificates_of_pem, key_of_pem,
+};
+#[cfg(not(feature = "tls"))]
+pub use without_tls::{Acceptor, Secure};
 
 use crate::slot::{ListenerIndex, Slot};
 use std::net::IpAddr;
@@ -40,8 +58,8 @@ pub trait Sockets {
     /// Sends as much of `last` as fits, ends the sending direction and closes a socket that gets no slot.
     fn refuse(&mut self, socket: Self::Socket, last: &[u8]);
 
-    /// Closes every listener. Connections in their queues are refused with `last`.
-    fn stop_accepting(&mut self, last: &[u8]);
+    /// Closes every listener. Connections in the queue of each are refused with what `last` gives for it.
+    fn stop_accepting(&mut self, last: impl Fn(ListenerIndex) -> Vec<u8>);
 }
 
 /// What has become known about a socket.
@@ -74,19 +92,6 @@ pub enum Accepted<K> {
     Nobody,
     /// No descriptor or memory is left: try again later.
     Exhausted,
-}
-
-/// Outcome of a receive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Received {
-    /// So many bytes, at least one.
-    Bytes(usize),
-    /// There is nothing.
-    Nothing,
-    /// The peer sends no more.
-    Ended,
-    /// The connection is lost.
-    Lost,
 }
 
 /// Outcome of a send.

@@ -19,16 +19,19 @@ pub(crate) const WELL: Standing = Standing {
     draining: false,
     ticket: true,
     banned: false,
+    certificate: None,
 };
 pub(crate) const DRAINING: Standing = Standing {
     draining: true,
     ticket: true,
     banned: false,
+    certificate: None,
 };
 pub(crate) const WITHOUT_TICKET: Standing = Standing {
     draining: false,
     ticket: false,
     banned: false,
+    certificate: None,
 };
 
 /// A valid upgrade of `/v2/ws`.
@@ -69,6 +72,7 @@ pub(crate) fn site(origins: &str) -> Site<u8> {
             vec!["10.0.0.0/8".parse().expect("a network")],
             ClientIpHeader::XForwardedFor,
         ),
+        secure: false,
         token_binding: None,
     }
 }

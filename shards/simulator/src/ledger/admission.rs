@@ -38,7 +38,7 @@ impl Counts {
     pub(super) fn decided(&mut self, now: Duration, ask: &Ask, verdict: &Verdict) {
         let refused = matches!(verdict, Verdict::Refused(_));
         let expected = match ask {
-            Ask::Connect { ip } => self.connect(now, *ip),
+            Ask::Connect { ip } | Ask::ConnectSecurely { ip } => self.connect(now, *ip),
             Ask::Join { ip } => self.attempt(now, *ip, true),
             Ask::Create { ip } => self.attempt(now, *ip, false),
             Ask::OpenRoom { ip, app, game } => self.open_room(now, *ip, *app, game),
@@ -49,7 +49,9 @@ impl Counts {
         };
         assert_eq!(!refused, expected, "{ask:?} was answered with {verdict:?} at {now:?}");
         match (ask, verdict) {
-            (Ask::Connect { ip }, Verdict::Connected(ticket)) => assert_eq!(ticket.ip(), *ip),
+            (Ask::Connect { ip } | Ask::ConnectSecurely { ip }, Verdict::Connected(ticket)) => {
+                assert_eq!(ticket.ip(), *ip)
+            }
             (Ask::OpenRoom { app, game, .. }, Verdict::RoomOpened(permit)) => {
                 assert_eq!(permit.game(), (*app, &**game));
             }

@@ -91,6 +91,7 @@ fn limits(random: &mut Sequence, has_apps: bool) -> Limits {
         connections_per_ip_max: few(random, 30, 2, 6),
         rooms_per_game_max: few(random, 60, 1, 3),
         room_creations_max: count(few(random, 50, 2, 15)),
+        handshakes_per_sec_per_ip: 10,
         join_attempts_max: count(few(random, 50, 4, 40)),
         time_window: seconds(random, 3, 8),
         relay: signal_fish_core::admission::Rates::default(),

@@ -132,6 +132,7 @@ pub fn limits() -> Limits {
         connections_per_ip_max: 1_000,
         rooms_per_game_max: 3,
         room_creations_max: 12,
+        handshakes_per_sec_per_ip: 10,
         join_attempts_max: 60,
         relay: signal_fish_core::admission::Rates::default(),
         time_window: Duration::from_secs(10),

@@ -53,6 +53,7 @@ impl SignalFish {
                 })
             }
             Ask::Connect { .. }
+            | Ask::ConnectSecurely { .. }
             | Ask::Authenticate { .. }
             | Ask::Verify { .. }
             | Ask::Enter { .. }

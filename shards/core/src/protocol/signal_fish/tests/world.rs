@@ -52,6 +52,7 @@ impl World {
             connections_per_ip_max: 1000,
             rooms_per_game_max: 1000,
             room_creations_max: 1000,
+            handshakes_per_sec_per_ip: 10,
             join_attempts_max: 1000,
             time_window: Duration::from_secs(60),
             relay: Rates::default(),
