@@ -1,26 +1,28 @@
 #!/usr/bin/env bash
 # Runs the same loads against our server and its rivals, in turn, on one machine, and writes tables and charts to
-# bench/results/<time>-<revision>/, beside the JSON of every run. The defaults take about half an hour.
+# bench/results/<time>-<revision>/, beside the JSON of every run. The defaults take over an hour.
 #
-#   scripts/compare.sh [--dirty]       --dirty: run although the tree has changes that are not committed
+#   scripts/compare.sh [--dirty]       --dirty: run although the tree has changes that are not committed, or fewer than
+#                                      three rounds are asked for; the results stay out of the repository
 #
 # Columns, as SERVERS names them:
 #   ours               this tree
 #   before             this server at the revision BEFORE
 #   before-unbatched   the same without its batching window, for the row beside the floor; relays only
-#   bun                bench/rivals/bun: a relay without rules on Bun's WebSocket server, which is uWebSockets
+#   bun node go python relays without rules in bench/rivals/: uWebSockets in Bun, ws, gorilla/websocket, websockets
 #   0.2.0  0.12.0      the public releases, also as 0.2.0+batching and 0.12.0+batching; they take long to build
 #
-# The server gets one core (and ours one shard), the generator others. Rounds begin with another server each. Everything
-# is installed and written below scratch/ and bench/results/.
+# The server gets one core (and ours one shard), the generator others. Rounds begin with another server each. No server's
+# own protections are what is measured: limits, timers and pings of all of them are raised as far as they go or off. What
+# cannot be installed is left out, and said so. Everything is installed and written below scratch/ and bench/results/.
 #
 # Environment, with defaults:
-#   ROUNDS=3         times every measure is taken, servers in turn
+#   ROUNDS=3         times every measure is taken, servers in turn; fewer only with --dirty
 #   DURATION=10      seconds measured per relay run
 #   RATES="5 20 40 80 160"   messages per second and player: with 100 rooms of 8, 28,000, 112,000, 224,000, 448,000 and
 #                    896,000 deliveries/s
 #   MEASURES="relay limit idle churn fill"
-#   SERVERS="ours bun before before-unbatched"
+#   SERVERS="ours bun node go python 0.12.0 before before-unbatched"
 #   BEFORE=7488fb4   revision of before
 #   IDLE=8000        connections held, in rooms of 8
 #   CHURN=20000      connections made, joined and closed, in rooms of one
@@ -36,7 +38,7 @@ ROUNDS=${ROUNDS:-3}
 DURATION=${DURATION:-10}
 RATES=${RATES:-5 20 40 80 160}
 MEASURES=${MEASURES:-relay limit idle churn fill}
-SERVERS=${SERVERS:-ours bun before before-unbatched}
+SERVERS=${SERVERS:-ours bun node go python 0.12.0 before before-unbatched}
 BEFORE=${BEFORE:-7488fb4}
 IDLE=${IDLE:-8000}
 CHURN=${CHURN:-20000}
@@ -60,6 +62,11 @@ if ! $dirty && [[ -n $(git status --porcelain -- . ':!bench/results') ]]; then
     exit 2
 fi
 
+if ! $dirty && ((ROUNDS < 3)); then
+    echo "fewer than three rounds have no median and no spread: ask for more, or say --dirty" >&2
+    exit 2
+fi
+
 scratch=$PWD/scratch/compare
 if [[ " $SERVERS " == *" before"* ]]; then
     before_revision=$(git rev-parse --verify --quiet --short=12 "$BEFORE^{commit}") || {
@@ -68,7 +75,9 @@ if [[ " $SERVERS " == *" before"* ]]; then
     }
     before=$scratch/before-$before_revision
 fi
-results=$PWD/bench/results/$(date -u +%Y%m%dT%H%M%SZ)-$(git describe --always --dirty --exclude='*' --abbrev=12)
+results=$PWD/bench/results/$(date -u +%Y%m%dT%H%M%SZ)-$(git describe --always --exclude='*' --abbrev=12)
+# Its name keeps it out of the repository (.gitignore).
+! $dirty || results+=-dirty
 mkdir -p "$scratch" "$results"
 ulimit -n "$(ulimit -Hn)"
 
@@ -110,12 +119,13 @@ before_batches() {
 }
 
 # npm's package of the platform holds the whole of Bun, so no script of a package has to run.
-bun_folder=$PWD/bench/rivals/bun
 bun=
 install_bun() {
     mkdir -p "$scratch/bun"
-    cp "$bun_folder"/package*.json "$scratch/bun"
+    cp "$rivals"/bun/package*.json "$scratch/bun"
     (cd "$scratch/bun" && npm ci --ignore-scripts --no-audit --no-fund)
+}
+find_bun() {
     local found=("$scratch"/bun/node_modules/@oven/bun-*/bin/bun)
     bun=${found[0]}
 }
@@ -128,11 +138,33 @@ install_release() {
     fi
 }
 
+rivals=$PWD/bench/rivals
+
+install_node() {
+    mkdir -p "$scratch/node"
+    cp "$rivals"/node/* "$scratch/node"
+    (cd "$scratch/node" && npm ci --ignore-scripts --no-audit --no-fund)
+}
+
+install_go() {
+    if ! command -v go >/dev/null || [[ ! -d $go_sources/src/github.com/gorilla/websocket ]]; then
+        scripts/apt.sh golang-go golang-github-gorilla-websocket-dev
+    fi
+    GO111MODULE=off GOPATH=$go_sources GOCACHE=$scratch/go-cache go build -o "$scratch/relay-go" "$rivals/go/relay.go"
+}
+# Where Debian keeps the sources of its packages.
+go_sources=/usr/share/gocode
+
+install_python() {
+    [[ -d $scratch/python ]] ||
+        python3 -m pip install --quiet --root-user-action ignore --target "$scratch/python" -r "$rivals/python/requirements.txt"
+}
+
 install() {
     case $1 in
         ours) ;;
         before | before-unbatched) install_before ;;
-        bun) install_bun ;;
+        bun | node | go | python) "install_$1" ;;
         *) install_release "${1%+batching}" ;;
     esac
 }
@@ -142,6 +174,9 @@ version_of() {
         ours) git describe --always --dirty --exclude='*' --abbrev=12 ;;
         before | before-unbatched) echo "$before_revision" ;;
         bun) "$bun" --version ;;
+        node) echo "Node $(node --version), ws $(sed -n 's/.*"ws": "\(.*\)".*/\1/p' "$rivals/node/package.json")" ;;
+        go) echo "$(go version | cut -d' ' -f3), gorilla/websocket $(dpkg-query -W -f '${Version}' golang-github-gorilla-websocket-dev)" ;;
+        python) echo "$(python3 --version), $(paste -sd' ' "$rivals/python/requirements.txt")" ;;
         *) echo "${1%+batching}" ;;
     esac
 }
@@ -157,9 +192,10 @@ versions() {
     printf '}\n'
 }
 
-# Every limit that would stop a load from one address is raised; logs are quiet, but for the counts that ours leaves at its
-# end. Batching only delays messages in the releases, but saves them a little CPU, so both ways are offered. 0.2.0 drops
-# silently over four times batch_size.
+# Every limit that would stop a load from one address is raised, and every timer that would end a connection; logs are
+# quiet, but for the counts that ours leaves at its end. Ours keeps its bounds per client, which no load here reaches.
+# Batching only delays messages in the releases, but saves them a little CPU, so both ways are offered. 0.2.0 drops silently
+# over four times batch_size.
 write_config() {
     local server=$1 port=$2
     local level=error release='' limits='' rates='' apps='"require_websocket_auth": false' shards='' websocket=''
@@ -180,8 +216,12 @@ write_config() {
             release=', "max_rooms": 1000000'
             limits=', "max_connections": 1000000'
             rates=', "max_relay_bytes": 1000000000000, "max_room_relay_bytes": 1000000000000'
+            rates+=', "max_signals": 100000000, "max_signal_errors": 100000000, "max_inbound_error_replies": 100000000'
             apps='"enforce_app_id_allowlist": false'
-            websocket="\"enable_batching\": $batching, \"idle_timeout_secs\": 3600, \"send_queue_capacity\": 16384"
+            # Pings are off, the kernel sizes the buffers, and who reads slowly has the ten minutes that are the most.
+            websocket="\"enable_batching\": $batching, \"idle_timeout_secs\": 0, \"server_ping_interval_secs\": 0"
+            websocket+=', "pong_timeout_secs": 3600, "socket_send_buffer_bytes": 0, "send_queue_capacity": 16384'
+            websocket+=', "control_queue_capacity": 16384, "slow_consumer_timeout_ms": 600000, "max_sojourn_ms": 600000'
             ;;
     esac
     cat <<END
@@ -204,7 +244,10 @@ become() {
     case $server in
         ours) exec taskset -c "$SERVER_CPU" "$OURS" --config "$config" ;;
         before | before-unbatched) exec taskset -c "$SERVER_CPU" "$before" --config "$config" ;;
-        bun) PORT=$port exec taskset -c "$SERVER_CPU" "$bun" "$bun_folder/relay.js" ;;
+        bun) PORT=$port exec taskset -c "$SERVER_CPU" "$bun" "$rivals/bun/relay.js" ;;
+        node) PORT=$port exec taskset -c "$SERVER_CPU" node "$scratch/node/relay.mjs" ;;
+        go) PORT=$port exec taskset -c "$SERVER_CPU" "$scratch/relay-go" ;;
+        python) PORT=$port PYTHONPATH=$scratch/python exec taskset -c "$SERVER_CPU" python3 "$rivals/python/relay.py" ;;
         *) SIGNAL_FISH_CONFIG_PATH=$config exec taskset -c "$SERVER_CPU" \
             "$scratch/${server%+batching}/bin/signal-fish-server" ;;
     esac
@@ -246,7 +289,7 @@ measure() {
         echo "--- $name, $server, round $round"
         # A load that found losses ends with 1; its report counts all the same.
         taskset -c "$LOAD_CPU" "$LOAD" "$@" --url "ws://127.0.0.1:$PORT/v2/ws" --server-pid "$server_pid" \
-            --threads "$threads" --json "$results/${name}__${server}__$round.json" 2>"$scratch/progress.log" |
+            --threads "$threads" --brief --json "$results/${name}__${server}__$round.json" 2>"$scratch/progress.log" |
             grep -E '^(delivery|session|cycle|room filled|completed|server|ATTENTION|refused|  rate| .*lost)' || true
         stop_server
         case $server in
@@ -268,9 +311,25 @@ if [[ " $SERVERS " == *" before-unbatched "* ]] && ! before_batches; then
     SERVERS=" $SERVERS "
     SERVERS=${SERVERS/ before-unbatched / }
 fi
+installed=
 for server in $SERVERS; do
-    install "$server"
+    # As a condition it would not end at its first failure.
+    set +e
+    (set -e; install "$server") >"$scratch/install-$server.log" 2>&1
+    failed=$?
+    set -e
+    if ! ((failed)); then
+        installed+=" $server"
+    elif [[ $server == ours || $server == before* ]]; then
+        tail "$scratch/install-$server.log" >&2
+        exit 1
+    else
+        tail -3 "$scratch/install-$server.log" >&2
+        echo "ATTENTION: $server could not be installed and is left out"
+    fi
 done
+SERVERS=${installed# }
+find_bun
 versions >"$results/versions.json"
 
 taskset -c "$SERVER_CPU,$LOAD_CPU" "$LOAD" floor --rooms 100 --players 8 --payload 100 --duration 5 \

@@ -28,12 +28,7 @@ while (($#)); do
 done
 
 cd "$(dirname "$0")/.."
-if ! command -v valgrind >/dev/null; then
-    as_root=
-    ((EUID == 0)) || as_root=sudo
-    $as_root apt-get update -qq
-    $as_root apt-get install -y -qq --no-install-recommends valgrind >/dev/null
-fi
+command -v valgrind >/dev/null || scripts/apt.sh valgrind
 
 cargo build --locked --release --quiet --package signal-fish-bench --bin count_path
 program=${CARGO_TARGET_DIR:-target}/release/count_path

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Clients written by others against the real server: Node's `ws` and Python's `websockets`, each with two clients that
-# create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails.
+# create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails. Then the
+# clients of docs/clients.md, as they stand there.
 #
 # SIGNAL_FISH_BINARY=PATH   the server; otherwise the release binary, which is built
 # COUNT=1000                messages each way
@@ -52,4 +53,22 @@ fi
 failed=0
 INTEROP_MODULES=$scratch node scripts/interop/node.mjs "ws://$address/v2/ws" "$count" || failed=1
 "$scratch/venv/bin/python" scripts/interop/python.py "ws://$address/v2/ws" "$count" || failed=1
+
+# The only block of that language in docs/clients.md, with this server in it.
+block() {
+    awk -v fence='```'"$1" '$0 == fence { on = 1; next } $0 == "```" { on = 0 } on' docs/clients.md |
+        sed "s/127\.0\.0\.1:3536/$address/"
+}
+# Beside the packages, where Node looks for them.
+block js >"$scratch/guide.mjs"
+block python >"$scratch/guide.py"
+for guide in "node $scratch/guide.mjs" "$scratch/venv/bin/python $scratch/guide.py"; do
+    read -ra command <<<"$guide"
+    said=$(timeout 60 "${command[@]}") || failed=1
+    if [[ $said != "Bob heard"*e2e4*"Ada heard"*e7e5* ]]; then
+        echo "docs/clients.md: $guide said: $said" >&2
+        failed=1
+    fi
+done
+((failed)) || echo "docs/clients.md: its clients play in JavaScript and Python"
 exit "$failed"

@@ -30,12 +30,7 @@ finish() {
 trap finish EXIT
 
 if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
-    command -v apt-get >/dev/null || fail "prometheus is not installed"
-    as_root=()
-    ((EUID == 0)) || as_root=(sudo -n)
-    "${as_root[@]}" apt-get update -q >"$work/apt.log" 2>&1 &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends prometheus \
-            >>"$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; fail "prometheus could not be installed"; }
+    scripts/apt.sh prometheus || fail "prometheus could not be installed"
 fi
 if ! [[ -d $scratch/prometheus_client ]]; then
     mkdir -p "$scratch"

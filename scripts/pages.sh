@@ -31,11 +31,7 @@ export LOADTEST
 
 CHROMIUM=${CHROMIUM:-$(command -v chromium || true)}
 if [[ -z $CHROMIUM ]]; then
-    as_root=()
-    ((EUID == 0)) || as_root=(sudo -n)
-    "${as_root[@]}" apt-get update -q >"$scratch/apt.log" 2>&1 &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            chromium fonts-dejavu-core >>"$scratch/apt.log" 2>&1 || { cat "$scratch/apt.log" >&2; exit 1; }
+    scripts/apt.sh chromium fonts-dejavu-core
     CHROMIUM=$(command -v chromium)
 fi
 export CHROMIUM
@@ -45,7 +41,14 @@ if [[ ! -d $scratch/node_modules/playwright-core || ! -d $scratch/node_modules/a
 fi
 
 running=()
-trap 'for process in "${running[@]}"; do kill "$process" 2>/dev/null || true; wait "$process" 2>/dev/null || true; done' EXIT
+stop_all() {
+    local process
+    for process in "${running[@]}"; do
+        kill "$process" 2>/dev/null || true
+        wait "$process" 2>/dev/null || true
+    done
+}
+trap stop_all EXIT
 
 # Starts a server with these settings more in `security`. Sets $address.
 start_server() {

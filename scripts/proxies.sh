@@ -27,15 +27,7 @@ install_packages() {
         command -v "$package" >/dev/null || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
-    command -v apt-get >/dev/null || fail "not installed: ${missing[*]}"
-    local as_root=()
-    ((EUID == 0)) || as_root=(sudo -n)
-    if ! "${as_root[@]}" apt-get update -q >"$work/apt.log" 2>&1 ||
-        ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            "${missing[@]}" >>"$work/apt.log" 2>&1; then
-        cat "$work/apt.log" >&2
-        fail "could not be installed: ${missing[*]}"
-    fi
+    scripts/apt.sh "${missing[@]}" || fail "could not be installed: ${missing[*]}"
 }
 
 work=$(mktemp -d)

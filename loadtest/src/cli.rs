@@ -126,6 +126,9 @@ pub(crate) struct Arguments {
     /// write the whole report to this file as JSON
     #[argh(option)]
     pub(crate) json: Option<String>,
+    /// write the JSON without the counts per sender and on one line
+    #[argh(switch)]
+    pub(crate) brief: bool,
     /// write the report with charts to this file as a self-contained page
     #[argh(option)]
     pub(crate) html: Option<String>,

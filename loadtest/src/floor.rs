@@ -4,13 +4,14 @@
 //! many sockets. What a server needs beyond the calls that it makes, at these prices, is its own.
 
 use rustix::net::{RecvFlags, SendFlags};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What to measure.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Parameters {
     /// Sockets to send to.
     pub sockets: usize,
@@ -25,7 +26,8 @@ pub struct Parameters {
 }
 
 /// What was measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Floor {
     /// What was asked for.
     pub parameters: Parameters,
@@ -115,7 +117,7 @@ fn send_all(senders: &[TcpStream], parameters: &Parameters) -> std::io::Result<F
     let payload = vec![b'x'; parameters.bytes];
     let start = Instant::now();
     let limit = Duration::try_from_secs_f64(parameters.seconds).unwrap_or(Duration::from_secs(10));
-    let before = thread_times();
+    let before = crate::process::thread_times();
     let mut sends = 0_u64;
     while start.elapsed() < limit {
         for sender in senders {
@@ -123,7 +125,7 @@ fn send_all(senders: &[TcpStream], parameters: &Parameters) -> std::io::Result<F
         }
         sends += senders.len() as u64;
     }
-    let after = thread_times();
+    let after = crate::process::thread_times();
     let each = |from: f64, to: f64| (to - from) * 1e6 / sends.max(1) as f64;
     Ok(Floor {
         parameters: parameters.clone(),
@@ -184,25 +186,6 @@ fn drain(receivers: &[TcpStream], done: &AtomicBool) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Seconds of the calling thread in user space and in the kernel.
-fn thread_times() -> (f64, f64) {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .map_or("", |parts| parts.1)
-        .split_ascii_whitespace()
-        .collect();
-    let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let seconds = |index: usize| {
-        fields
-            .get(index)
-            .and_then(|field| field.parse::<f64>().ok())
-            .unwrap_or(0.0)
-            / ticks
-    };
-    (seconds(11), seconds(12))
 }
 
 fn pin(cpu: Option<usize>) -> Result<(), String> {

@@ -5,6 +5,7 @@
 //! some, as long as sender and value are the right ones.
 
 use crate::accounting::Flaw;
+use crate::control::message_type;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -65,6 +66,19 @@ pub fn template(format: Format, payload: usize) -> (Vec<u8>, Range<usize>) {
             message.resize(payload, b'x');
             (message, AROUND_BINARY_BYTES..payload)
         }
+    }
+}
+
+/// Whether a text without a stamp should have had one, or is no message of the protocol at all.
+#[must_use]
+pub fn is_damaged(text: &[u8]) -> bool {
+    match message_type(text) {
+        "GameData" => true,
+        // Somebody may write it in another way.
+        "" => serde_json::from_slice::<Value>(text).map_or(true, |message| {
+            message["type"].as_str().is_none_or(|name| name == "GameData")
+        }),
+        _ => false,
     }
 }
 
@@ -195,6 +209,22 @@ mod tests {
         }
         let nameless = r#"{"type":"GameData","data":{"data":{"p":"BODY"}}}"#;
         assert_eq!(text(nameless), Err(Flaw::Forged));
+    }
+
+    #[test]
+    fn a_text_without_a_stamp_is_damaged_unless_it_is_another_message() {
+        for (text, damaged) in [
+            (r#"{"type":"PlayerJoined","data":{}}"#, false),
+            (r#"{"type": "PlayerJoined", "data": {}}"#, false),
+            (r#"{"data":{},"type":"PlayerJoined"}"#, false),
+            (r#"{"type":"GameData","data":{}}"#, true),
+            (r#"{"data":{},"type":"GameData"}"#, true),
+            (r#"{"typo":"PlayerJoined","data":{}}"#, true),
+            (r#"{"type": "PlayerJoined""#, true),
+            ("", true),
+        ] {
+            assert_eq!(is_damaged(text.as_bytes()), damaged, "{text}");
+        }
     }
 
     #[test]

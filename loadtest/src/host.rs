@@ -1,11 +1,14 @@
 //! Where a result was measured.
 
-use serde::Serialize;
+use procfs::process::Process;
+use procfs::{CpuInfo, Current, Meminfo};
+use serde::{Deserialize, Serialize};
 use std::process::Command;
 use std::time::SystemTime;
 
 /// Machine, kernel and revision.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Host {
     /// Name of the machine.
     pub name: String,
@@ -32,11 +35,9 @@ impl Host {
     #[must_use]
     pub fn look() -> Self {
         let names = rustix::system::uname();
-        let cpu_info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let kibibytes =
-            field(&memory, "MemTotal").and_then(|value| value.trim_end_matches(" kB").trim().parse::<u64>().ok());
+        let processors = CpuInfo::current().ok();
+        let model = processors.as_ref().and_then(|info| info.model_name(0));
+        let allowed = Process::myself().and_then(|process| process.status());
         Self {
             name: names.nodename().to_string_lossy().into_owned(),
             kernel: format!(
@@ -44,20 +45,31 @@ impl Host {
                 names.sysname().to_string_lossy(),
                 names.release().to_string_lossy()
             ),
-            cpu: field(&cpu_info, "model name").unwrap_or_else(|| names.machine().to_string_lossy().into_owned()),
-            cpus: cpu_info.lines().filter(|line| line.starts_with("processor")).count(),
-            cpus_allowed: field(&status, "Cpus_allowed_list").unwrap_or_default(),
-            memory_bytes: kibibytes.unwrap_or(0) * 1024,
+            cpu: model.map_or_else(|| names.machine().to_string_lossy().into_owned(), str::to_owned),
+            cpus: processors.as_ref().map_or(0, CpuInfo::num_cores),
+            cpus_allowed: allowed
+                .ok()
+                .and_then(|status| status.cpus_allowed_list)
+                .map(|ranges| list(&ranges))
+                .unwrap_or_default(),
+            memory_bytes: Meminfo::current().map_or(0, |memory| memory.mem_total),
             git_revision: git_revision().unwrap_or_default(),
             generator: format!("signal-fish-loadtest {}", env!("CARGO_PKG_VERSION")),
-            time: rfc_3339(SystemTime::now()),
+            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         }
     }
 }
 
-fn field(text: &str, name: &str) -> Option<String> {
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
+/// Ranges as the kernel writes them, such as `0-3,6`.
+fn list(ranges: &[(u32, u32)]) -> String {
+    let ranges = ranges.iter().map(|(first, last)| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
+    });
+    ranges.collect::<Vec<_>>().join(",")
 }
 
 fn git_revision() -> Option<String> {
@@ -71,42 +83,23 @@ fn git_revision() -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn rfc_3339(time: SystemTime) -> String {
-    let seconds = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Civil date from a day number, by eras of 400 years that begin in March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_798_761_599, "2026-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(rfc_3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), text);
-        }
+    fn processors_are_listed_as_the_kernel_does() {
+        assert_eq!(list(&[(0, 3), (6, 6), (8, 9)]), "0-3,6,8-9");
+    }
+
+    #[test]
+    fn this_machine_has_a_name_processors_memory_and_a_time() {
+        let host = Host::look();
+        assert!(
+            !host.name.is_empty() && !host.cpu.is_empty() && !host.cpus_allowed.is_empty(),
+            "{host:?}"
+        );
+        assert!(host.cpus > 0 && host.memory_bytes > 1 << 20, "{host:?}");
+        assert!(humantime::parse_rfc3339(&host.time).is_ok(), "{host:?}");
     }
 }

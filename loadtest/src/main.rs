@@ -58,7 +58,12 @@ fn carry_out(arguments: &cli::Arguments) -> Result<bool, String> {
     };
     live.clear();
     output::line(&text::summary(&report));
-    write(arguments.json.as_deref(), &report.to_json())?;
+    let json = if arguments.brief {
+        report.to_brief_json()
+    } else {
+        report.to_json()
+    };
+    write(arguments.json.as_deref(), &json)?;
     if arguments.html.is_some() {
         write(arguments.html.as_deref(), &html::page(&report))?;
     }

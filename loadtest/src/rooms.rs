@@ -72,7 +72,8 @@ struct Room {
 }
 
 /// Connections opened and what became of them.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct ConnectionCounts {
     /// Connections attempted.
     pub attempted: u64,

@@ -42,20 +42,10 @@ fn known_paths() -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// Edits that turn one name into the other: insert, delete or replace a byte. Huge for names beyond any sense.
+/// Edits that turn one name into the other: insert, delete or replace a character. Huge for names beyond any sense.
 fn distance(a: &str, b: &str) -> usize {
     if a.len() > LENGTH_MAX || b.len() > LENGTH_MAX {
         return usize::MAX;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(!x.eq_ignore_ascii_case(&y));
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+    strsim::levenshtein(&a.to_ascii_lowercase(), &b.to_ascii_lowercase())
 }

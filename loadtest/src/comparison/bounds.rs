@@ -1,10 +1,12 @@
 //! Our server's figures beside those of its rivals, and the bounds that they have to keep.
 
 use super::figures::{
-    BesideFloor, CPU_EACH, Column, OURS, Reports, Table, asked_per_s, column, figure, microseconds, verdict, worst,
+    BesideFloor, CPU_EACH, Column, DELIVERED_PER_S, P50_MS, P99_MS, RESIDENT_EACH, Table, USER_EACH, WRONG, column,
+    figure, microseconds, verdict, worst,
 };
+use super::rounds::{OURS, Reports, Round, Servers};
+use crate::floor::Floor;
 use crate::report::text::{bytes, milliseconds, rounded};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A relay on Bun without any rule.
@@ -19,7 +21,7 @@ const P50: &str = "p50";
 const P99: &str = "p99";
 const CPU: &str = "CPU";
 const USER: &str = "user CPU";
-const LOST: &str = "lost";
+const LOST: &str = "lost or wrong";
 const RESIDENT: &str = "RSS per joined connection";
 const BESIDE_FLOOR: &str = "CPU beside the floor of its calls";
 
@@ -54,33 +56,29 @@ const FIGURES_MAX: &[(&str, &str, f64)] = &[
     (IDLE, RESIDENT, 800.0),
 ];
 
-const PER_SECOND: &[&str] = &["/throughput/delivered_per_s"];
-const USER_EACH: &[&str] = &["/server/user_us_each"];
 const RELAY: &[Column] = &[
-    column(DELIVERED, PER_SECOND, rounded),
-    column(P50, &["/latencies/0/p50_ms"], milliseconds),
-    column(P99, &["/latencies/0/p99_ms"], milliseconds),
+    column(DELIVERED, DELIVERED_PER_S, rounded),
+    column(P50, P50_MS, milliseconds),
+    column(P99, P99_MS, milliseconds),
     column(CPU, CPU_EACH, microseconds),
     column(USER, USER_EACH, microseconds),
-    worst(LOST, &["/messages/lost"], rounded),
+    worst(LOST, WRONG, rounded),
 ];
 const CYCLES: &[Column] = &[
     column(CPU, CPU_EACH, microseconds),
     column(USER, USER_EACH, microseconds),
 ];
-const MEMORY: &[Column] = &[column(RESIDENT, &["/server/resident_each_bytes"], bytes)];
-const HIGHEST: &[Column] = &[column(DELIVERED, PER_SECOND, rounded)];
+const MEMORY: &[Column] = &[column(RESIDENT, RESIDENT_EACH, bytes)];
+const HIGHEST: &[Column] = &[column(DELIVERED, DELIVERED_PER_S, rounded)];
 
 /// Share of the rate asked for that has to arrive, or a bound at that rate says nothing.
 const REACHED_MIN: f64 = 0.97;
 
-type Servers = BTreeMap<String, Vec<Value>>;
-
 /// One row per load and figure.
-pub(super) fn table(reports: &Reports, floor: Option<&Value>) -> Table {
+pub(super) fn table(reports: &Reports, floor: Option<&Floor>) -> Table {
     let mut rows = Vec::new();
     for (measure, servers) in reports {
-        let asked = servers.values().flatten().next().map_or(0.0, asked_per_s);
+        let asked = servers.values().flatten().next().map_or(0.0, Round::asked_per_s);
         let (name, columns) = match measure.split('-').next() {
             Some("relay") => (format!("{}/s", rounded(asked)), RELAY),
             Some("limit") => (LIMIT.to_owned(), HIGHEST),
@@ -90,7 +88,7 @@ pub(super) fn table(reports: &Reports, floor: Option<&Value>) -> Table {
         };
         let delivered = servers
             .get(OURS)
-            .and_then(|rounds| figure(measure, rounds, &column(DELIVERED, PER_SECOND, rounded)));
+            .and_then(|rounds| figure(rounds, &column(DELIVERED, DELIVERED_PER_S, rounded)));
         let load = Load {
             name: &name,
             servers,
@@ -98,11 +96,11 @@ pub(super) fn table(reports: &Reports, floor: Option<&Value>) -> Table {
                 || delivered.is_none_or(|delivered| delivered >= REACHED_MIN * asked),
         };
         for column in columns {
-            let value = |rounds: &[Value]| figure(measure, rounds, column);
+            let value = |rounds: &[Round]| figure(rounds, column);
             rows.push(load.row(column.heading, BEFORE, value, column.show));
         }
         if let Some(floor) = floor.filter(|_| servers.contains_key(UNBATCHED)) {
-            let value = |rounds: &[Value]| BesideFloor::of(measure, rounds, floor).map(|beside| beside.ratio());
+            let value = |rounds: &[Round]| BesideFloor::of(rounds, floor).map(|beside| beside.ratio());
             let show = |ratio| format!("{ratio:.2}");
             rows.push(load.row(BESIDE_FLOOR, UNBATCHED, value, show));
         }
@@ -150,7 +148,7 @@ impl Load<'_> {
         &self,
         figure: &str,
         earlier: &str,
-        value: impl Fn(&[Value]) -> Option<f64>,
+        value: impl Fn(&[Round]) -> Option<f64>,
         show: impl Fn(f64) -> String,
     ) -> Vec<String> {
         let of = |server: &str| self.servers.get(server).and_then(|rounds| value(rounds));
@@ -220,17 +218,22 @@ fn times(ratio: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn relay(rate: f64, p50_ms: f64, lost: u64) -> Value {
-        json!({
+    fn round(value: Value) -> Round {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn relay(rate: f64, p50_ms: f64, lost: u64) -> Round {
+        let mut round = round(json!({
             "plan": {"rooms": 100, "players": 8, "spectators": 0, "rate": rate},
             "latencies": [{"p50_ms": p50_ms, "p99_ms": 2.0 * p50_ms}],
             "messages": {"lost": lost},
             "throughput": {"delivered_per_s": rate * 5_600.0},
             "server": {"user_us_each": 1.0, "system_us_each": 5.0},
-            "counts": {"messages_out": 100, "sends": 100, "receives": 0},
-        })
+        }));
+        round.counts = serde_json::from_value(json!({"messages_out": 100, "sends": 100, "receives": 0})).unwrap();
+        round
     }
 
     fn row_of<'a>(table: &'a Table, name: &str) -> &'a [String] {
@@ -255,22 +258,25 @@ mod tests {
         let ours = vec![relay(80.0, 1.0, 0), relay(80.0, 1.0, 0), relay(80.0, 1.0, 1)];
         let reports = Reports::from([("relay-080".to_owned(), Servers::from([(OURS.to_owned(), ours)]))]);
         let table = table(&reports, None);
-        assert_eq!(row_of(&table, "448,000/s, lost")[1..4], ["1", "≤ 0: missed", "-"]);
+        assert_eq!(
+            row_of(&table, "448,000/s, lost or wrong")[1..4],
+            ["1", "≤ 0: missed", "-"]
+        );
         assert_eq!(row_of(&table, "448,000/s, user CPU")[5], "≤ 0.60×: not measured");
     }
 
     #[test]
     fn a_rate_that_was_not_reached_keeps_no_bound() {
         let mut ours = relay(80.0, 1.0, 0);
-        ours["throughput"]["delivered_per_s"] = 400_000.into();
-        ours["generator"]["bottleneck"] = "the generator was late: by much".into();
+        ours.throughput.delivered_per_s = 400_000.0;
+        ours.generator.bottleneck = Some("the generator was late: by much".to_owned());
         let servers = [
             (OURS.to_owned(), vec![ours]),
             (BUN.to_owned(), vec![relay(80.0, 1.0, 0)]),
         ];
         let reports = Reports::from([("relay-080".to_owned(), Servers::from(servers))]);
         let table = table(&reports, None);
-        assert_eq!(row_of(&table, "448,000/s, lost")[2], "≤ 0: rate not reached");
+        assert_eq!(row_of(&table, "448,000/s, lost or wrong")[2], "≤ 0: rate not reached");
         let row = row_of(&table, "448,000/s, user CPU");
         assert_eq!(row[5], "≤ 0.60×: rate not reached");
         assert_eq!(row[9], "the generator was late (ours 1 of 1)");
@@ -278,11 +284,11 @@ mod tests {
 
     #[test]
     fn only_a_relay_has_a_rate_to_reach() {
-        let report = json!({
+        let report = round(json!({
             "plan": {"rooms": 100, "players": 8, "spectators": 0, "rate": 1.0},
             "throughput": {"delivered_per_s": 0},
             "server": {"resident_each_bytes": 700},
-        });
+        }));
         let servers = Servers::from([(OURS.to_owned(), vec![report])]);
         let table = table(&Reports::from([("idle".to_owned(), servers)]), None);
         let row = row_of(&table, "idle, RSS per joined connection");
@@ -293,7 +299,7 @@ mod tests {
     fn a_server_that_left_no_report_was_not_measured() {
         let servers = Servers::from([(BUN.to_owned(), vec![relay(80.0, 1.0, 0)])]);
         let table = table(&Reports::from([("relay-080".to_owned(), servers)]), None);
-        let row = row_of(&table, "448,000/s, lost");
+        let row = row_of(&table, "448,000/s, lost or wrong");
         assert_eq!(row[1..3], ["-", "≤ 0: not measured"]);
     }
 
@@ -301,7 +307,10 @@ mod tests {
     fn the_floor_is_compared_with_the_earlier_server_without_its_window() {
         let servers = [OURS, BEFORE, UNBATCHED].map(|server| (server.to_owned(), vec![relay(5.0, 1.0, 0)]));
         let reports = Reports::from([("relay-005".to_owned(), Servers::from(servers))]);
-        let floor = json!({"user_us_each": 0.0, "system_us_each": 3.0, "receive_us_each": 0.0});
+        let floor = Floor {
+            system_us_each: 3.0,
+            ..Floor::default()
+        };
         let table = table(&reports, Some(&floor));
         let row = row_of(&table, "28,000/s, CPU beside the floor of its calls");
         assert_eq!((&*row[1], &*row[6], &*row[8]), ("2.00", "2.00", "≤ 0.90×: missed"));
@@ -317,14 +326,20 @@ mod tests {
                 (format!("relay-{rate:03}"), Servers::from(servers))
             })
             .collect();
-        let cycle = json!({"server": {"user_us_each": 1.0, "system_us_each": 1.0, "resident_each_bytes": 1.0}});
+        let server = json!({"user_us_each": 1.0, "system_us_each": 1.0, "resident_each_bytes": 1.0});
+        let cycle = round(json!({"server": server}));
         for measure in ["churn", "idle"] {
             reports.insert(
                 measure.to_owned(),
                 Servers::from([(OURS.to_owned(), vec![cycle.clone()])]),
             );
         }
-        let floor = json!({"user_us_each": 1.0, "system_us_each": 1.0, "receive_us_each": 1.0});
+        let floor = Floor {
+            user_us_each: 1.0,
+            system_us_each: 1.0,
+            receive_us_each: 1.0,
+            ..Floor::default()
+        };
         let table = table(&reports, Some(&floor));
         let loads = RATIOS_MAX.iter().map(|bound| (bound.0, bound.1));
         for (load, name) in loads.chain(FIGURES_MAX.iter().map(|bound| (bound.0, bound.1))) {

@@ -1,9 +1,9 @@
 //! Figures of a server under a load, and the tables that they are shown in.
 
+use super::rounds::Round;
+use crate::floor::Floor;
 use crate::report::chart::escape;
 use crate::report::text::rounded;
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The comparison in two forms.
@@ -15,13 +15,12 @@ pub struct Comparison {
     pub page: String,
 }
 
-/// Reports by measure and server, one per round.
-pub(super) type Reports = BTreeMap<String, BTreeMap<String, Vec<Value>>>;
+/// A figure of a round; `None` where the round has no such figure.
+pub(super) type Figure = fn(&Round) -> Option<f64>;
 
 pub(super) struct Column {
     pub(super) heading: &'static str,
-    /// Where in a report the figure stands; several are added up.
-    pub(super) pointers: &'static [&'static str],
+    pub(super) of: Figure,
     pub(super) show: fn(f64) -> String,
     /// Whether the ratio to our server says something.
     pub(super) ratio: bool,
@@ -29,43 +28,40 @@ pub(super) struct Column {
     pub(super) worst: bool,
 }
 
-pub(super) const fn column(
-    heading: &'static str,
-    pointers: &'static [&'static str],
-    show: fn(f64) -> String,
-) -> Column {
+pub(super) const fn column(heading: &'static str, of: Figure, show: fn(f64) -> String) -> Column {
     Column {
         heading,
-        pointers,
+        of,
         show,
         ratio: false,
         worst: false,
     }
 }
 
-pub(super) const fn compared(
-    heading: &'static str,
-    pointers: &'static [&'static str],
-    show: fn(f64) -> String,
-) -> Column {
+pub(super) const fn compared(heading: &'static str, of: Figure, show: fn(f64) -> String) -> Column {
     Column {
         ratio: true,
-        ..column(heading, pointers, show)
+        ..column(heading, of, show)
     }
 }
 
-pub(super) const fn worst(heading: &'static str, pointers: &'static [&'static str], show: fn(f64) -> String) -> Column {
+pub(super) const fn worst(heading: &'static str, of: Figure, show: fn(f64) -> String) -> Column {
     Column {
         worst: true,
-        ..column(heading, pointers, show)
+        ..column(heading, of, show)
     }
 }
 
-/// What a server is called here whose own files lie in the repository.
-pub(super) const OURS: &str = "ours";
-
+pub(super) const DELIVERED_PER_S: Figure = |round| Some(round.throughput.delivered_per_s);
+pub(super) const P50_MS: Figure = |round| Some(round.latencies.first()?.p50_ms);
+pub(super) const P99_MS: Figure = |round| Some(round.latencies.first()?.p99_ms);
+/// Deliveries with which anything went wrong.
+pub(super) const WRONG: Figure = |round| Some(round.messages.wrong() as f64);
 /// Processor time per delivery or session.
-pub(super) const CPU_EACH: &[&str] = &["/server/user_us_each", "/server/system_us_each"];
+pub(super) const CPU_EACH: Figure = |round| Some(USER_EACH(round)? + SYSTEM_EACH(round)?);
+pub(super) const USER_EACH: Figure = |round| round.server?.user_us_each;
+pub(super) const SYSTEM_EACH: Figure = |round| round.server?.system_us_each;
+pub(super) const RESIDENT_EACH: Figure = |round| round.server?.resident_each_bytes;
 
 /// Headings and rows, written in both forms.
 pub(super) struct Table {
@@ -117,11 +113,11 @@ pub(super) struct BesideFloor {
 
 impl BesideFloor {
     /// `None` where the server did not say what it counted.
-    pub(super) fn of(measure: &str, rounds: &[Value], floor: &Value) -> Option<Self> {
-        let median = |pointers: &'static [&'static str]| figure(measure, rounds, &column("", pointers, rounded));
-        let messages = median(&["/counts/messages_out"]).filter(|messages| *messages > 0.0)?;
-        let sends_per_message = median(&["/counts/sends"])? / messages;
-        let receives_per_message = median(&["/counts/receives"])? / messages;
+    pub(super) fn of(rounds: &[Round], floor: &Floor) -> Option<Self> {
+        let median = |of: Figure| figure(rounds, &column("", of, rounded));
+        let messages = median(|round| Some(round.counts?.messages_out)).filter(|messages| *messages > 0.0)?;
+        let sends_per_message = median(|round| Some(round.counts?.sends))? / messages;
+        let receives_per_message = median(|round| Some(round.counts?.receives))? / messages;
         let (send, receive) = prices(floor);
         Some(Self {
             sends_per_message,
@@ -137,62 +133,51 @@ impl BesideFloor {
 }
 
 /// Microseconds of a send and of a receive at the floor.
-pub(super) fn prices(floor: &Value) -> (f64, f64) {
-    let price = |name: &str| floor[name].as_f64().unwrap_or(0.0);
-    (
-        price("user_us_each") + price("system_us_each"),
-        price("receive_us_each"),
-    )
+pub(super) fn prices(floor: &Floor) -> (f64, f64) {
+    (floor.user_us_each + floor.system_us_each, floor.receive_us_each)
 }
 
 /// What the generator says against itself and in how many rounds; `None`: nothing.
-pub(super) fn verdict(rounds: &[Value]) -> Option<(&str, usize)> {
-    let mut said = rounds.iter().filter_map(said_of_itself);
+pub(super) fn verdict(rounds: &[Round]) -> Option<(&str, usize)> {
+    let mut said = rounds.iter().filter_map(Round::verdict);
     Some((said.next()?, said.count() + 1))
 }
 
-/// The first words of it are enough. A search also ends where the generator does.
-fn said_of_itself(report: &Value) -> Option<&str> {
-    if let Some(said) = report.pointer("/generator/bottleneck").and_then(Value::as_str) {
-        return said.split(':').next();
-    }
-    let mut steps = report["steps"].as_array()?.iter();
-    steps
-        .any(|step| step["generator"].is_string())
-        .then_some("the generator was in the way at other rates")
+/// What the generator says of itself.
+pub(super) fn said(rounds: &[Round]) -> String {
+    verdict(rounds).map_or_else(
+        || "fine".to_owned(),
+        |(said, times)| format!("{said} ({times} of {})", rounds.len()),
+    )
 }
 
-/// The median over the rounds, or the worst of them; a search in which no rate held has no figures.
-pub(super) fn figure(measure: &str, rounds: &[Value], column: &Column) -> Option<f64> {
-    let held = |report: &&Value| {
-        !measure.starts_with("limit")
-            || report["steps"]
-                .as_array()
-                .is_some_and(|steps| steps.iter().any(|step| step["fault"].is_null()))
-    };
-    let mut values: Vec<f64> = rounds
-        .iter()
-        .filter(held)
-        .filter_map(|report| sum(report, column.pointers))
-        .collect();
+/// A figure over the rounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    pub(super) least: f64,
+    pub(super) median: f64,
+    pub(super) most: f64,
+}
+
+/// The figure over the rounds that have it; those of a search in which no rate held have none.
+pub(super) fn spread(rounds: &[Round], of: Figure) -> Option<Spread> {
+    let mut values: Vec<f64> = rounds.iter().filter(|round| round.held()).filter_map(of).collect();
     values.sort_by(f64::total_cmp);
-    if column.worst {
-        return values.last().copied();
-    }
     let (low, high) = (
         values.get(values.len().checked_sub(1)? / 2)?,
         values.get(values.len() / 2)?,
     );
-    Some((low + high) / 2.0)
+    Some(Spread {
+        least: *values.first()?,
+        median: (low + high) / 2.0,
+        most: *values.last()?,
+    })
 }
 
-fn sum(report: &Value, pointers: &[&str]) -> Option<f64> {
-    pointers.iter().map(|pointer| report.pointer(pointer)?.as_f64()).sum()
-}
-
-pub(super) fn asked_per_s(report: &Value) -> f64 {
-    let plan = |name: &str| report["plan"][name].as_f64().unwrap_or(0.0);
-    plan("rooms") * plan("players") * plan("rate") * (plan("players") + plan("spectators") - 1.0)
+/// The median over the rounds, or the worst of them.
+pub(super) fn figure(rounds: &[Round], column: &Column) -> Option<f64> {
+    let spread = spread(rounds, column.of)?;
+    Some(if column.worst { spread.most } else { spread.median })
 }
 
 pub(super) fn microseconds(value: f64) -> String {

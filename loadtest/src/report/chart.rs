@@ -9,7 +9,9 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 44.0;
 /// Apart even in greyscale and for most colour-blind readers.
-const COLOURS: [&str; 5] = ["#0b6e99", "#d9730d", "#6a3d9a", "#2e7d32", "#b71c1c"];
+const COLOURS: [&str; 9] = [
+    "#0b6e99", "#d9730d", "#6a3d9a", "#2e7d32", "#b71c1c", "#111111", "#c51b7d", "#8c6d1f", "#7f8c8d",
+];
 
 /// How values are laid out along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

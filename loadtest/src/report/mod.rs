@@ -11,7 +11,7 @@ use crate::plan::{Load, Plan};
 use crate::refusal::Refusal;
 use crate::rooms::ConnectionCounts;
 use crate::run::{Run, Sample};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A thread of the generator that is busy for a larger share of the time cannot be trusted to measure.
 const BUSY_SHARE_MAX: f64 = 0.90;
@@ -64,7 +64,8 @@ pub struct Report {
 }
 
 /// Rates over the measured part.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Throughput {
     /// Messages sent per second.
     pub sent_per_s: f64,
@@ -75,7 +76,8 @@ pub struct Throughput {
 }
 
 /// Latencies of one kind, in milliseconds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LatencyReport {
     /// What was measured.
     pub name: String,
@@ -100,7 +102,7 @@ pub struct LatencyReport {
 }
 
 /// Latencies of one interval, in milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct LatencyPoint {
     /// Start of the interval, in seconds since the load's start.
     pub at_s: f64,
@@ -136,7 +138,8 @@ pub struct SeriesPoint {
 }
 
 /// What the generator itself needed in the measured part.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GeneratorUse {
     /// Share of the time that each thread was busy.
     pub busy_share: Vec<f64>,
@@ -149,7 +152,8 @@ pub struct GeneratorUse {
 }
 
 /// What the server's process needed.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ServerUse {
     /// Seconds between the samples that the processor times below are differences of.
     pub over_s: f64,
@@ -174,7 +178,8 @@ pub struct ServerUse {
 }
 
 /// A step of the search for the highest rate.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StepReport {
     /// Messages per second and player.
     pub rate: f64,
@@ -236,6 +241,16 @@ impl Report {
     pub fn to_json(&self) -> String {
         // Strings, numbers and lists only: this cannot fail.
         serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// The same on one line and without the counts per sender: a tenth as long, for keeping many of them.
+    #[must_use]
+    pub fn to_brief_json(&self) -> String {
+        let brief = Self {
+            senders: Vec::new(),
+            ..self.clone()
+        };
+        serde_json::to_string(&brief).unwrap_or_default() + "\n"
     }
 }
 

@@ -4,7 +4,6 @@
 
 use super::gate::Gate;
 use super::load::{LOOK_NS, Outcome, Part, Progress, Scenario};
-use crate::control::message_type;
 use crate::game_data::{self, Format};
 use crate::latency::Latency;
 use crate::ledger::{Ledger, Receipt};
@@ -176,8 +175,7 @@ impl Handler for Relay {
             if self.on_message(net, seat, message) {
                 return;
             }
-            // Without its stamp, game data is damaged, and so is what is no message at all.
-            if matches!(event, Event::Binary(_)) || matches!(message_type(message), "GameData" | "") {
+            if matches!(event, Event::Binary(_)) || game_data::is_damaged(message) {
                 return self.ledger.unreadable();
             }
         }
