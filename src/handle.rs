@@ -14,9 +14,9 @@ use signal_fish_core::http::Routes;
 use signal_fish_core::protocol::Protocol;
 use signal_fish_core::protocol::signal_fish::Settings;
 use signal_fish_core::room::{RoomOverview, RoomPage, RoomQuery};
-use signal_fish_core::shard::Reload;
+use signal_fish_core::shard::{Reload, Request};
 use signal_fish_core::transport::Acceptor;
-use signal_fish_runtime::{DeskSender, Mail, Mailbox, ShardThread, ToCluster, ToControl};
+use signal_fish_runtime::{DeskSender, Leftover, Mail, Mailbox, ShardThread, ToCluster, ToControl};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -61,6 +61,8 @@ pub(crate) struct Running {
 #[derive(Debug)]
 pub(crate) struct Threads {
     pub(crate) shards: Vec<ShardThread>,
+    /// Mail that nobody will read.
+    pub(crate) leftovers: Vec<Leftover>,
     pub(crate) control: JoinHandle<()>,
     /// The desk ends when nobody can ask it any more.
     pub(crate) to_desk: DeskSender,
@@ -108,6 +110,16 @@ impl ServerHandle {
     #[must_use]
     pub fn totals(&self) -> Totals {
         lock(&self.0.totals).clone()
+    }
+
+    /// Whether every shard, the control plane and the desk answer; waits for them for three seconds at most.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        /// The desk itself waits for a little more than a second, and may have to end a collection before.
+        const WAIT_MAX: Duration = Duration::from_secs(3);
+        let (to, answer) = bounded(1);
+        // A question that was not answered is still there if the desk stands still.
+        self.0.local.try_send(Local::Alive(to)).is_ok() && answer.recv_timeout(WAIT_MAX).unwrap_or(false)
     }
 
     /// Everything that is measured, collected now: the JSON of `/metrics`.
@@ -254,6 +266,7 @@ impl ServerHandle {
     fn join(&self, threads: Threads) -> io::Result<()> {
         let Threads {
             shards,
+            leftovers,
             control,
             to_desk,
             desk,
@@ -263,6 +276,9 @@ impl ServerHandle {
         let mut result = Ok(());
         for shard in shards {
             result = result.and(shard.join());
+        }
+        for leftover in leftovers {
+            leftover.give_back(|notice| self.0.control.send(Request::Notice(notice).into()));
         }
         drop(to_desk);
         if desk.join().is_err() {

@@ -72,19 +72,24 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     let mut day_ends = Instant::now() + DAY;
     let mut minute = Minute::default();
     let mut minute_ends = Instant::now() + minute::INTERVAL;
+    let mut watchdog = Watchdog::of(&manager);
     let signal = loop {
-        let signal = match signals.recv_timeout(minute_ends.saturating_duration_since(Instant::now())) {
+        let wakes = watchdog.next.map_or(minute_ends, |next| next.min(minute_ends));
+        let signal = match signals.recv_timeout(wakes.saturating_duration_since(Instant::now())) {
             Ok(signal) => signal,
             Err(RecvTimeoutError::Disconnected) => SIGTERM,
             Err(RecvTimeoutError::Timeout) => {
-                minute.end(&server.totals());
-                minute_ends = Instant::now() + minute::INTERVAL;
-                if day_ends <= minute_ends {
-                    day_ends += DAY;
-                    if let Some(warning) = tls::expiry_warning(&config) {
-                        tracing::warn!("{warning}");
+                if minute_ends <= Instant::now() {
+                    minute.end(&server.totals());
+                    minute_ends = Instant::now() + minute::INTERVAL;
+                    if day_ends <= minute_ends {
+                        day_ends += DAY;
+                        if let Some(warning) = tls::expiry_warning(&config) {
+                            tracing::warn!("{warning}");
+                        }
                     }
                 }
+                watchdog.look(&manager, &server);
                 continue;
             }
         };
@@ -116,6 +121,44 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
         Err(error) => tracing::error!(%error, "ended"),
     }
     ended.map(drop).map_err(|error| error.to_string())
+}
+
+/// Tells the service manager that the server is well, for as long as it is.
+struct Watchdog {
+    /// When it is told next; nothing if it does not want to be told.
+    next: Option<Instant>,
+    was_well: bool,
+}
+
+impl Watchdog {
+    fn of(manager: &ServiceManager) -> Self {
+        Self {
+            next: manager.watchdog_interval().map(|interval| Instant::now() + interval),
+            was_well: true,
+        }
+    }
+
+    fn look(&mut self, manager: &ServiceManager, server: &ServerHandle) {
+        let is_due = self.next.is_some_and(|next| next <= Instant::now());
+        let Some(interval) = manager.watchdog_interval().filter(|_| is_due) else {
+            return;
+        };
+        let is_well = server.answers();
+        if is_well {
+            manager.is_well();
+        }
+        if is_well != self.was_well {
+            if is_well {
+                tracing::info!("every shard answers again");
+            } else {
+                tracing::error!(
+                    "a shard or the control plane does not answer; the service manager is not told that all is well"
+                );
+            }
+            self.was_well = is_well;
+        }
+        self.next = Some(Instant::now() + interval);
+    }
 }
 
 /// Reads the configuration again and applies what may change while the server runs (D45). A faulty one changes nothing.

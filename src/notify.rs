@@ -6,11 +6,16 @@ use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
+use std::time::Duration;
+
+/// A manager that wants to hear more often is told this often.
+const WATCHDOG_INTERVAL_MIN: Duration = Duration::from_millis(50);
 
 /// The service manager, if there is one.
 #[derive(Debug)]
 pub struct ServiceManager {
     socket: Option<UnixDatagram>,
+    watchdog: Option<Duration>,
 }
 
 impl ServiceManager {
@@ -19,7 +24,24 @@ impl ServiceManager {
     pub fn from_environment() -> Self {
         Self {
             socket: std::env::var_os("NOTIFY_SOCKET").and_then(|address| connect(&address)),
+            watchdog: watchdog(
+                std::env::var("WATCHDOG_USEC").ok().as_deref(),
+                std::env::var("WATCHDOG_PID").ok().as_deref(),
+            ),
         }
+    }
+
+    /// How often it wants to be told that the server is well, or else it ends the process: half of `WATCHDOG_USEC`, as its
+    /// manual advises. Nothing if it does not want to.
+    #[must_use]
+    pub fn watchdog_interval(&self) -> Option<Duration> {
+        self.socket.as_ref()?;
+        Some((self.watchdog? / 2).max(WATCHDOG_INTERVAL_MIN))
+    }
+
+    /// The server is well.
+    pub fn is_well(&self) {
+        self.tell("WATCHDOG=1");
     }
 
     /// The server serves at this address.
@@ -46,6 +68,13 @@ impl ServiceManager {
     }
 }
 
+/// The time after which the service manager gives up a process that says nothing; it may mean another one.
+fn watchdog(micros: Option<&str>, pid: Option<&str>) -> Option<Duration> {
+    let is_meant = pid.is_none_or(|pid| pid.trim().parse() == Ok(std::process::id()));
+    let micros = micros?.trim().parse().ok().filter(|micros| *micros > 0 && is_meant)?;
+    Some(Duration::from_micros(micros))
+}
+
 /// A path, or a name of the abstract namespace behind an `@`.
 fn connect(address: &OsStr) -> Option<UnixDatagram> {
     let address = match address.as_bytes().strip_prefix(b"@") {
@@ -56,4 +85,27 @@ fn connect(address: &OsStr) -> Option<UnixDatagram> {
     socket.set_nonblocking(true).ok()?;
     socket.connect_addr(&address.ok()?).ok()?;
     Some(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watchdog_is_set_for_this_process_alone() {
+        let own = std::process::id().to_string();
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(watchdog(Some("1000000"), None), second);
+        assert_eq!(watchdog(Some("1000000"), Some(&own)), second);
+        for (micros, pid) in [
+            (None, None),
+            (Some("0"), None),
+            (Some("soon"), None),
+            (Some("-1"), None),
+            (Some("1000000"), Some("1")),
+            (Some("1000000"), Some("me")),
+        ] {
+            assert_eq!(watchdog(micros, pid), None, "{micros:?} {pid:?}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ use signal_fish_core::protocol::{self, Protocol};
 use signal_fish_core::shard::{Options, Plan};
 use signal_fish_core::ws;
 use signal_fish_runtime::{
-    Mailbox, ShardThread, Surroundings, adopt, control_channel, desk_channel, listen, listen_again, mailbox,
+    Inbox, Mailbox, ShardThread, Surroundings, adopt, control_channel, desk_channel, listen, listen_again, mailbox,
     observer_channel,
 };
 use std::net::{SocketAddr, TcpListener};
@@ -157,6 +157,7 @@ impl Server {
             .map_err(StartError::Shard)?;
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let leftovers = inboxes.iter().map(Inbox::leftover).collect();
         let totals = Arc::new(Mutex::new(Totals::default()));
         let start = Instant::now();
 
@@ -210,6 +211,7 @@ impl Server {
         };
         let threads = Threads {
             shards: Vec::new(),
+            leftovers,
             control: control_thread,
             to_desk: to_desk.clone(),
             desk: desk_thread,

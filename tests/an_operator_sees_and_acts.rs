@@ -308,6 +308,10 @@ fn a_banned_address_is_disconnected_and_kept_out_until_the_ban_is_over() {
     let mut newcomer = upgrade();
     assert_eq!(newcomer.read_message()["data"]["message"], "Your address is banned");
     newcomer.expect_close(1008);
+    let mut reader = Raw::connect_from(banned, server.addr);
+    reader.ask("GET /healthz", "");
+    let answer = reader.read_answer();
+    assert_eq!((answer.status, answer.body.as_str()), (403, "This address is banned."));
     mine.quiet();
     let bans = shown(&server, "GET /admin/bans");
     assert_eq!(bans["bans"][0]["address"], "127.0.0.9");

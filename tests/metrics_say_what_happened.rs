@@ -7,8 +7,9 @@ use harness::{Client, Raw, wait_until};
 use serde_json::{Value, json};
 use signal_fish_server::metrics;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The samples of Prometheus text, by name and labels.
 fn samples(text: &str) -> BTreeMap<String, f64> {
@@ -301,6 +302,70 @@ fn a_stream_brings_an_event_a_second() {
     server.signal(rustix::process::Signal::TERM);
     wait_until("the drain ends the stream", || !viewers[0].read_anything());
     assert_eq!(server.wait_for_exit().code(), Some(0));
+}
+
+/// However many look, there is one piece a second, and the same for all.
+#[test]
+fn a_second_has_one_event_for_all_viewers() {
+    let server = Server::start(json!({"shards": {"count": 1}}));
+    let mut viewers = [server.raw(), server.raw(), server.raw()];
+    for viewer in &mut viewers {
+        viewer.ask("GET /metrics/stream", "");
+        viewer.read_until("\r\n\r\n");
+    }
+    let uptime = |event: &Value| event["uptime_seconds"].as_u64().expect("seconds");
+    let firsts: Vec<u64> = viewers.iter_mut().map(|viewer| uptime(&event(viewer))).collect();
+    for _ in 0..5 {
+        viewers.iter_mut().for_each(|viewer| _ = event(viewer));
+    }
+    let lasts: Vec<Value> = viewers.iter_mut().map(event).collect();
+    for (first, last) in firsts.iter().zip(&lasts) {
+        assert!(uptime(last) >= first + 5, "six events later than {first}: {last}");
+    }
+}
+
+/// Whoever asks again and again waits for the next collection.
+#[test]
+fn collections_have_a_pause_between_them() {
+    let server = Server::start(json!({"shards": {"count": 1}}));
+    let mut asker = server.raw();
+    let begin = Instant::now();
+    for _ in 0..41 {
+        asker.ask("GET /metrics/prom", "");
+        assert_eq!(asker.read_answer().status, 200);
+    }
+    let took = begin.elapsed();
+    assert!(took >= Duration::from_millis(40 * 50), "{took:?}");
+}
+
+/// Somebody opens a stream and does not read from it, with a socket that holds little. It is closed when more waits for it
+/// than may wait, and who reads goes on.
+#[test]
+fn a_viewer_that_stops_reading_is_closed() {
+    // The more shards, the longer an event.
+    let server = Server::start(json!({"shards": {"count": 12, "pin": false}}));
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    socket.connect(&server.addr.into()).expect("the server listens");
+    let mut stuck = std::net::TcpStream::from(socket);
+    stuck
+        .write_all(b"GET /metrics/stream HTTP/1.1\r\nHost: a\r\n\r\n")
+        .expect("it is taken");
+    let mut viewer = server.raw();
+    viewer.ask("GET /metrics/stream", "");
+    viewer.read_until("\r\n\r\n");
+    let mut bytes = 0;
+    let last = (0..120).find_map(|_| {
+        let text = viewer.read_until("\n\n");
+        bytes += text.len();
+        let event: Value = serde_json::from_str(text.strip_prefix("data: ").expect("an event")).expect("JSON");
+        (event["totals"]["streams_unread_closes_total"] == 1).then_some(event)
+    });
+    let last = last.unwrap_or_else(|| panic!("it is kept, although {bytes} bytes were sent"));
+    assert!(bytes > 256 * 1024, "{bytes} bytes are few to close a viewer for");
+    assert_eq!(last["totals"]["streams_active"], 1);
+    event(&mut viewer);
+    drop(stuck);
 }
 
 #[test]

@@ -11,6 +11,15 @@ use signal_fish_runtime::{Mail, Mailbox, ToControl};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "cli")]
+use crate::logging::lost_lines;
+
+/// Without the program around it the library has no log of its own.
+#[cfg(not(feature = "cli"))]
+fn lost_lines() -> Vec<(&'static str, u64)> {
+    Vec::new()
+}
+
 /// How long shards and the control plane have for their replies together.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -147,6 +156,13 @@ impl Shards {
         missing == 0
     }
 
+    /// Whether every shard and the control plane answer in time.
+    pub(super) fn are_well(&mut self, replies: &Receiver<ToDesk>) -> bool {
+        let deadline = Instant::now() + WAIT_MAX;
+        self.ask_until(replies, &Question::Alive, deadline)
+            && self.ask_control(deadline.max(Instant::now() + WAIT_MAX / 4))
+    }
+
     /// Puts the question of this number to a shard.
     fn put(&mut self, shard: usize, question: &Question) {
         let (number, question) = (self.number, question.clone());
@@ -209,6 +225,7 @@ impl Shards {
             redis: self.redis.as_ref().map(|redis| Box::new(locked(redis).clone())),
             denied,
             certificate_seconds,
+            log_lines_lost: lost_lines(),
         }
     }
 

@@ -10,6 +10,7 @@ impl Desk {
     /// Whoever does not wait any more gets no answer.
     pub(super) fn answer_locally(&mut self, question: Local) {
         match question {
+            Local::Alive(to) => _ = to.try_send(self.shards.are_well(&self.from.replies)),
             Local::Metrics(to) => {
                 self.pause();
                 self.began = Some(Instant::now());

@@ -70,6 +70,7 @@ pub(crate) struct Desk {
     next_piece: Option<Instant>,
     /// What the last piece was made of; nothing while there are no streams.
     last_piece: Option<Collected>,
+    /// Somebody in this process asks whether the server answers.
     fault: Fault,
 }
 

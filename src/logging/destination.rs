@@ -198,8 +198,17 @@ struct Loss {
     destination: &'static str,
     /// Lines that were lost and not told of.
     lines: AtomicU64,
+    /// All lines that were lost.
+    total: AtomicU64,
     /// Why the last write failed, if one did. Locked by threads that write.
     error: Mutex<Option<String>>,
+}
+
+impl Loss {
+    fn count(&self) {
+        self.lines.fetch_add(1, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Losses {
@@ -208,6 +217,7 @@ impl Losses {
         let none = |destination: &&'static str| Loss {
             destination,
             lines: AtomicU64::new(0),
+            total: AtomicU64::new(0),
             error: Mutex::new(None),
         };
         Self(Arc::new(Shared {
@@ -218,14 +228,20 @@ impl Losses {
 
     /// The queue of a destination was full.
     fn overflowed(&self, index: usize) {
-        self.0.of[index].lines.fetch_add(1, Ordering::Relaxed);
+        self.0.of[index].count();
     }
 
     /// A line could not be written.
     fn failed(&self, index: usize, error: &io::Error) {
         let loss = &self.0.of[index];
-        loss.lines.fetch_add(1, Ordering::Relaxed);
+        loss.count();
         *lock(&loss.error) = Some(error.to_string());
+    }
+
+    /// Lines that each destination has lost since the start.
+    pub(super) fn totals(&self) -> Vec<(&'static str, u64)> {
+        let total = |loss: &Loss| (loss.destination, loss.total.load(Ordering::Relaxed));
+        self.0.of.iter().map(total).collect()
     }
 
     /// Lines that were lost and not told of.
@@ -251,6 +267,7 @@ impl Losses {
             destination,
             lines,
             error,
+            ..
         } in &self.0.of
         {
             let lines = lines.swap(0, Ordering::Relaxed);
@@ -336,6 +353,7 @@ mod tests {
         end(&[stuck]);
         let kept = written.lock().unwrap().len() / b"line\n".len();
         assert_eq!((kept as u64 + lost, losses.untold()), (100, 0), "and they are told of");
+        assert_eq!(losses.totals(), [("test", lost)], "a metric goes on counting");
     }
 
     #[test]

@@ -16,11 +16,19 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+/// What the log of this process has lost. There is one log, and it is read where metrics are collected.
+static LOSSES: OnceLock<Losses> = OnceLock::new();
+
+/// Lines that each destination of the log has lost since the start; nothing without a log.
+pub(crate) fn lost_lines() -> Vec<(&'static str, u64)> {
+    LOSSES.get().map(Losses::totals).unwrap_or_default()
+}
 
 /// What makes lines of events.
 type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
@@ -118,6 +126,7 @@ pub fn start(logging: &Logging) -> Result<Log, String> {
         .with(filter_fn(|metadata| metadata.target().starts_with("signal_fish")))
         .try_init()
         .map_err(|error| failed(&error))?;
+    let _ = LOSSES.set(losses);
     if let Some(doubt) = doubt {
         tracing::warn!("{doubt}");
     }

@@ -25,6 +25,8 @@ pub struct Collected {
     pub denied: Denied,
     /// Seconds until the certificate of the server expires; nothing without TLS.
     pub certificate_seconds: Option<f64>,
+    /// Lines that each destination of the log has lost.
+    pub log_lines_lost: Vec<(&'static str, u64)>,
 }
 
 /// Requests without the right token, by what was asked for.

@@ -331,6 +331,11 @@ pub const METRICS: &[Metric] = &[
         "Times that a sender was not read because it caused too much.",
         counters.senders_paused
     ),
+    held!(
+        "senders_paused",
+        "Senders that are not read at the moment because they caused too much.",
+        |shard| shard.paying
+    ),
     sum!("authentications_total", "Apps accepted.", signal_fish.authentications),
     sum!(
         "authentications_failed_total",
@@ -536,6 +541,17 @@ pub const METRICS: &[Metric] = &[
         source: Source::Server(|collected| Some(f64::from(u8::from(collected.admission_is_fresh)))),
     },
     // ----- the process
+    Metric {
+        name: "signal_fish_log_lines_lost_total",
+        help: "Log lines that were lost because they could not be written, by destination.",
+        kind: Kind::Counter,
+        counted: SYSTEM,
+        source: Source::By("destination", |collected| {
+            let lost = collected.log_lines_lost.iter();
+            lost.map(|(destination, lines)| ((*destination).into(), exact(*lines)))
+                .collect()
+        }),
+    },
     system!(
         Gauge,
         "process_resident_memory_bytes",
@@ -591,6 +607,25 @@ pub const METRICS: &[Metric] = &[
     each_held!("outbox_bytes", "Bytes that wait to be sent.", |shard| shard
         .report
         .outbox_bytes),
+    each_held!(
+        "replay_bytes",
+        "Bytes kept for players who may return.",
+        gauges.replay_bytes
+    ),
+    each_held!(
+        "senders_paused",
+        "Senders that are not read at the moment because they caused too much.",
+        |shard| shard.paying
+    ),
+    each!(
+        "refusals_total",
+        "Connections that got no ticket or no slot, requests that could not be served, and questions that admission answered \
+         with no.",
+        |shard| {
+            let counters = &shard.report.counters;
+            counters.refusals + counters.tickets_refused_unasked + counters.newcomers_refused + counters.heads_refused
+        }
+    ),
     each!(
         "accepted_total",
         "Connections accepted from the listener.",

@@ -133,6 +133,7 @@ pub fn http_head(data: &[u8]) {
     let standings = standings.map(|(draining, ticket)| Standing {
         draining,
         ticket,
+        banned: !ticket && draining,
         certificate: None,
     });
     // How a server stands changes no cut, so that one of the three is enough for these.

@@ -26,6 +26,6 @@ pub use control::{AtControl, ToControl, control_channel};
 pub use desk::{DeskReceiver, DeskSender, desk_channel};
 pub use fault::Fault;
 pub use listen::{BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, adopt, bind, listen, listen_again};
-pub use mailbox::{Inbox, Mail, Mailbox, mailbox};
+pub use mailbox::{Inbox, Leftover, Mail, Mailbox, mailbox};
 pub use observer::{Observed, ObserverReceiver, ObserverSender, observer_channel};
 pub use thread::{ShardThread, Surroundings};

@@ -3,10 +3,12 @@
 use crate::bell::{Bell, Ear};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::event::{EventfdFlags, eventfd};
+use signal_fish_core::admission::Notice;
 use signal_fish_core::shard;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What other threads send to a shard.
 pub type Mail = shard::Mail<OwnedFd>;
@@ -18,6 +20,7 @@ pub struct Mailbox<M = Mail> {
     capacity: usize,
     bell: Arc<Bell>,
     wake: Arc<OwnedFd>,
+    ended: Arc<AtomicBool>,
 }
 
 /// The receiving side, owned by the shard.
@@ -26,6 +29,21 @@ pub struct Inbox<M = Mail> {
     receiver: Receiver<M>,
     ear: Ear,
     wake: Arc<OwnedFd>,
+    ended: Arc<AtomicBool>,
+}
+
+/// What is left in a mailbox: mail that a sender pushed at the moment when the shard ended, after the shard had looked for the
+/// last time. As long as there is this, nothing that was pushed is dropped.
+#[derive(Debug)]
+pub struct Leftover(Receiver<Mail>);
+
+impl Leftover {
+    /// Gives back what the mail holds. Called when nobody sends any more.
+    pub fn give_back(self, mut notify: impl FnMut(Notice)) {
+        for mail in self.0.try_iter() {
+            mail.abandon(&mut notify);
+        }
+    }
 }
 
 /// A mailbox for about `capacity` pieces of mail: senders that check at the same moment may exceed it by one each.
@@ -38,16 +56,19 @@ pub fn mailbox<M>(capacity: usize) -> io::Result<(Mailbox<M>, Inbox<M>)> {
     let (sender, receiver) = unbounded();
     let bell = Arc::new(Bell::new());
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let ended = Arc::new(AtomicBool::new(false));
     let inbox = Inbox {
         receiver,
         ear: Ear::new(Arc::clone(&bell)),
         wake: Arc::clone(&wake),
+        ended: Arc::clone(&ended),
     };
     let mailbox = Mailbox {
         sender,
         capacity,
         bell,
         wake,
+        ended,
     };
     Ok((mailbox, inbox))
 }
@@ -68,7 +89,7 @@ impl<M> Mailbox<M> {
     /// # Errors
     /// As [`Self::try_send`].
     pub fn try_push(&self, mail: M) -> Result<(), M> {
-        if self.sender.len() >= self.capacity {
+        if self.ended.load(Ordering::Acquire) || self.sender.len() >= self.capacity {
             return Err(mail);
         }
         self.sender.send(mail).map_err(|error| error.into_inner())
@@ -96,11 +117,32 @@ impl<M> Clone for Mailbox<M> {
             capacity: self.capacity,
             bell: Arc::clone(&self.bell),
             wake: Arc::clone(&self.wake),
+            ended: Arc::clone(&self.ended),
         }
     }
 }
 
+/// The shard has ended: from now on mail comes back to its sender.
+impl<M> Drop for Inbox<M> {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+impl Inbox {
+    /// What will be left when the shard has ended.
+    #[must_use]
+    pub fn leftover(&self) -> Leftover {
+        Leftover(self.receiver.clone())
+    }
+}
+
 impl<M> Inbox<M> {
+    /// The shard takes mail no more; what comes now goes back to its sender.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
     /// Whether there may be mail. Costs one load while there is none.
     pub(crate) fn has_mail(&self) -> bool {
         self.ear.has_mail()
@@ -130,7 +172,11 @@ impl<M> Inbox<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ahash::RandomState;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use signal_fish_core::Slot;
+    use signal_fish_core::admission::{Admission, Ask, Limits, Rates};
+    use std::time::Duration;
 
     fn is_woken(inbox: &Inbox) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -151,6 +197,43 @@ mod tests {
         let (mailbox, inbox) = mailbox(1).unwrap();
         drop(inbox);
         assert!(mailbox.try_send(Mail::Drain).is_err());
+    }
+
+    /// A sender may find the mailbox open and push when the shard has looked for the last time.
+    #[test]
+    fn what_was_pushed_at_the_last_moment_is_left_over() {
+        let limits = Limits {
+            connections_max: 10,
+            connections_per_ip_max: 10,
+            handshakes_per_sec_per_ip: 10,
+            rooms_per_game_max: 0,
+            room_creations_max: 0,
+            join_attempts_max: 0,
+            relay: Rates::default(),
+            time_window: Duration::ZERO,
+            apps: Vec::new(),
+        };
+        let mut admission = Admission::new(limits, RandomState::with_seeds(1, 2, 3, 4));
+        let ask = || Ask::Connect {
+            ip: [127, 0, 0, 1].into(),
+        };
+        let verdict = admission.decide(Duration::ZERO, ask());
+        let (mailbox, inbox) = mailbox(10).unwrap();
+        let leftover = inbox.leftover();
+        let slot = Slot {
+            index: 0,
+            generation: 0,
+        };
+        let crowded = admission.crowded();
+        mailbox.try_send(Mail::Verdict { slot, verdict, crowded }).unwrap();
+        drop(inbox);
+        assert!(
+            matches!(mailbox.try_send(Mail::Drain), Err(Mail::Drain)),
+            "it has ended"
+        );
+        assert_eq!(admission.totals().connections_active, 1);
+        leftover.give_back(|notice| admission.give_back(notice));
+        assert_eq!(admission.totals().connections_active, 0);
     }
 
     #[test]

@@ -83,8 +83,10 @@ impl<M: From<Request>> Post<OwnedFd> for ShardPost<M> {
 }
 
 /// The shard has ended. What was mailed to it after it looked for the last time goes back, or it would be counted for ever.
+/// What somebody pushes at this very moment is for [`Leftover`](crate::Leftover).
 impl<M: From<Request>> Drop for ShardPost<M> {
     fn drop(&mut self) {
+        self.inbox.end();
         while let Some(mail) = self.inbox.take() {
             mail.abandon(|notice| self.control.push(Request::Notice(notice).into()));
         }

@@ -92,8 +92,6 @@ pub struct World {
     trace: u64,
     /// Rounds so far.
     rounds: u64,
-    /// A shard ended while a connection was on its way to it; what that held is gone with it.
-    lost: bool,
 }
 
 impl World {
@@ -202,7 +200,6 @@ impl World {
             options: design.options,
             trace: 0xcbf2_9ce4_8422_2325,
             rounds: 0,
-            lost: false,
         }
     }
 

@@ -206,6 +206,26 @@ fn who_was_told_and_does_not_go_gives_way_too() {
     finish(world);
 }
 
+/// A turn takes few newcomers, so that a flood of them keeps nobody else waiting.
+#[test]
+fn a_turn_accepts_sixteen() {
+    let mut world = world(1_000);
+    let player = world.connect();
+    let (before, turns) = (world.report(0).counters.accepted, world.report(0).counters.turns);
+    for _ in 0..200 {
+        world.enter(ShardIndex(0), [10, 0, 0, 1].into(), Client::silent());
+    }
+    world.clients[player].say(r#"{"type":"Ping"}"#);
+    while world.report(0).counters.turns == turns {
+        world.round();
+    }
+    assert_eq!(world.report(0).counters.accepted - before, 16);
+    assert_eq!(world.take_types(player), ["Pong"], "in the same turn");
+    world.settle();
+    assert_eq!(world.report(0).counters.accepted - before, 200);
+    finish(world);
+}
+
 // ----- kept-alive connections
 
 #[test]

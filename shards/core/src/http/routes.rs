@@ -102,6 +102,8 @@ pub struct Standing {
     /// The connection holds its ticket (D43). Without one plain HTTP is answered 429. An upgrade is accepted all the same,
     /// because its protocol tells why it ends (D27).
     pub ticket: bool,
+    /// It has none because an operator has banned its address: plain HTTP is answered 403.
+    pub banned: bool,
     /// SHA-256 of the certificate that the client showed in its TLS handshake.
     pub certificate: Option<[u8; 32]>,
 }
@@ -191,6 +193,9 @@ impl<P: Copy + PartialEq> Site<P> {
                 Err(refusal) if standing.ticket => return Err(refusal),
                 Err(_) => {}
             }
+        }
+        if standing.banned {
+            return Err(answer::forbidden("This address is banned."));
         }
         if !standing.ticket {
             return Err(answer::too_many_connections());

@@ -122,6 +122,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         });
         connection.rest = None;
         connection.paused_at = None;
+        self.forgive(slot);
         self.effects.outboxes.shut(slot);
         self.arm(slot);
         if !self.has_output(slot) {
@@ -189,6 +190,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         };
         let ticket = connection.ticket.take();
+        if std::mem::take(&mut connection.owes) {
+            self.paying -= 1;
+        }
         connection.phase = Phase::Ended;
         connection.tls = None;
         connection.rest = None;

@@ -30,6 +30,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             };
             if connection.unpause(now) {
                 // While it paused its clocks stood still, and it may have lost its deadline.
+                self.forgive(slot);
                 self.arm(slot);
             }
             let Some(connection) = self.slots.get_mut(slot) else {
@@ -47,15 +48,33 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 self.receive(slot, protocol, &mut budget);
             }
         }
+        self.forgive(slot);
         if let Some(connection) = self.slots.get_mut(slot) {
             connection.pause(now);
-            connection.owes = !connection.debts.are_paid(now, &self.prices);
-            if connection.owes {
+            if matches!(connection.phase, Phase::Open(_)) && !connection.debts.are_paid(now, &self.prices) {
+                connection.owes = true;
+                self.paying += 1;
                 self.counters.senders_paused += 1;
                 self.arm(slot);
             }
         }
         self.look_for_end(slot, protocol);
+    }
+
+    /// A sender has paid, or ends, or goes elsewhere with what it owes.
+    pub(super) fn forgive(&mut self, slot: Slot) {
+        if let Some(connection) = self.slots.get_mut(slot)
+            && std::mem::take(&mut connection.owes)
+        {
+            self.paying -= 1;
+        }
+    }
+
+    /// Whether a connection is not read because of what it owes.
+    #[must_use]
+    pub fn pays(&self, slot: Slot) -> bool {
+        let connection = self.slots.get(slot);
+        connection.is_some_and(|connection| connection.owes)
     }
 
     /// A connection that waits is not read, unless its end is known. Who is gone waits for nothing: what admission grants

@@ -176,6 +176,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         let standing = http::Standing {
             draining,
             ticket: !matches!(head.standing, Standing::Refused(_)),
+            banned: matches!(head.standing, Standing::Refused(Refusal::Banned)),
             certificate,
         };
         let mut answer = Vec::new();
@@ -350,10 +351,14 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             && !opening.ticketless
         {
             self.effects.outboxes.open(slot);
+            let reason = match refusal {
+                Refusal::Banned => "banned",
+                _ => "too many connections",
+            };
             let trouble = Trouble::Refused(refusal);
             self.with_protocols(slot, |protocols, cx| protocols.explain(protocol, cx, &trouble));
-            self.log_closed(slot, protocol, 1008, "too many connections");
-            return self.close(slot, 1008, "too many connections");
+            self.log_closed(slot, protocol, 1008, reason);
+            return self.close(slot, 1008, reason);
         }
         match self.protocols.home(protocol, &opening) {
             // A URL costs nothing, so nobody may aim connections at one shard with it (D44). Who joins moves anyway.

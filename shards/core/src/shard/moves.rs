@@ -28,6 +28,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
 
     /// Mails a connection; one that cannot go is closed with 1013.
     pub(super) fn mail_connection(&mut self, slot: Slot, to: ShardIndex, stage: Stage) {
+        self.forgive(slot);
         let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };

@@ -35,6 +35,8 @@ pub struct Figures {
     pub report: Report,
     /// Streams that are open.
     pub streams: usize,
+    /// Senders that are not read at the moment because they caused too much (D42).
+    pub paying: usize,
     /// Turns: from the beginning to the end.
     pub turns: Latency,
     /// Game data: from the beginning of the turn that read it to the end of the turn that sent it last.

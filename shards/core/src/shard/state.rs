@@ -105,6 +105,8 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) relayed: u64,
     /// Connections that get a stream; some may have ended.
     pub(super) streams: Vec<Slot>,
+    /// Connections that are not read until they have paid.
+    pub(super) paying: usize,
 }
 
 impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
@@ -161,6 +163,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             meter: Meter::default(),
             relayed: 0,
             streams: Vec::new(),
+            paying: 0,
             options,
         }
     }
@@ -233,10 +236,17 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
         Figures {
             report: self.report(),
             streams: self.streams.iter().filter(is_open).count(),
+            paying: self.paying,
             turns,
             relays,
             joins,
         }
+    }
+
+    /// Senders that are not read at the moment because of what they owe (D42).
+    #[must_use]
+    pub fn paying(&self) -> usize {
+        self.paying
     }
 
     /// What it counted.

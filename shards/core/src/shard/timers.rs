@@ -145,7 +145,8 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             return;
         };
         if connection.paused_at.is_some() {
-            if std::mem::take(&mut connection.owes) {
+            if connection.owes {
+                self.forgive(slot);
                 self.run_soon(slot);
             }
             return;

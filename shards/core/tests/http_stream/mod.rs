@@ -18,16 +18,19 @@ pub(crate) const PROXY: &str = "10.0.0.1";
 pub(crate) const WELL: Standing = Standing {
     draining: false,
     ticket: true,
+    banned: false,
     certificate: None,
 };
 pub(crate) const DRAINING: Standing = Standing {
     draining: true,
     ticket: true,
+    banned: false,
     certificate: None,
 };
 pub(crate) const WITHOUT_TICKET: Standing = Standing {
     draining: false,
     ticket: false,
+    banned: false,
     certificate: None,
 };
 

@@ -34,8 +34,9 @@ impl World {
         self.mailroom.borrow().observer.check(shard, signal_fish);
         let network = self.network.borrow();
         let largest = ledger.largest();
-        let (mut sum, mut held, mut large) = (0, 0, 0);
+        let (mut sum, mut held, mut large, mut paying) = (0, 0, 0, 0);
         for (id, slot) in network.placed_at(shard) {
+            paying += usize::from(runner.shard.pays(slot));
             assert!(
                 runner.next == Next::Now || runner.shard.meets_deadline(slot),
                 "the deadline of client {id} is forgotten with seed {}",
@@ -58,6 +59,7 @@ impl World {
                 self.seed
             );
         }
+        assert_eq!(runner.shard.paying(), paying, "who pays is counted");
         let most = self.options.outbound_total_bytes_max + largest + BESIDES_BYTES;
         assert!(
             sum <= held && large <= most,
@@ -135,7 +137,7 @@ impl World {
                 ledger.check_time(shard, self.now);
             }
         }
-        let is_quiet = self.mailroom.borrow().is_quiet() && self.asks.is_empty() && !self.lost;
+        let is_quiet = self.mailroom.borrow().is_quiet() && self.asks.is_empty();
         let is_open = |id| network.place(id) != Place::Closed;
         ledger.check_counts(&self.admission.totals(), is_quiet, is_open);
     }
@@ -150,7 +152,7 @@ impl World {
         let network = self.network.borrow();
         let totals = self.admission.totals();
         let seed = self.seed;
-        if !self.mailroom.borrow().is_quiet() || !self.asks.is_empty() || self.lost {
+        if !self.mailroom.borrow().is_quiet() || !self.asks.is_empty() {
             return;
         }
         assert!(

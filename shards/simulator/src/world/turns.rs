@@ -240,17 +240,9 @@ impl World {
         if let Next::Ended = runner.next {
             let left = self.mailroom().end(shard);
             for mail in left {
-                match mail {
-                    Mail::Verdict { verdict, .. } => self.give_back(verdict),
-                    Mail::Connection(_) => self.lost = true,
-                    Mail::Drain
-                    | Mail::Reload(_)
-                    | Mail::Answer { .. }
-                    | Mail::Piece(_)
-                    | Mail::Question { .. }
-                    | Mail::Relayed(_)
-                    | Mail::Breaker(_) => {}
-                }
+                let mut notices = Vec::new();
+                mail.abandon(|notice| notices.push(notice));
+                notices.into_iter().for_each(|notice| self.noticed(notice));
             }
         }
         true

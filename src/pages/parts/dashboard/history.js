@@ -7,8 +7,8 @@ const SECONDS_MAX = 900;
 const LINES_MAX = 8;
 
 /** What is known of each shard at one moment: a figure as it is, or how much a counter grew in a second. */
-const GAUGES = { connections: "connections", rooms: "rooms", players: "players", waiting: "outbox_bytes", mail: "mailbox_depth" };
-const RATES = { received: "messages_in_total", sent: "messages_out_total", bytes: "bytes_out_total", load: "busy_seconds_total" };
+const GAUGES = { connections: "connections", rooms: "rooms", players: "players", waiting: "outbox_bytes", kept: "replay_bytes", paused: "senders_paused", mail: "mailbox_depth" };
+const RATES = { received: "messages_in_total", sent: "messages_out_total", bytes: "bytes_out_total", load: "busy_seconds_total", refused: "refusals_total" };
 
 export class History {
   #samples = [];

@@ -85,6 +85,9 @@ const COLUMNS = [
   ["99 %", ({ latency }) => milliseconds(latency.relay?.p99_ms)],
   ["Load", ({ load }) => percent(load)],
   ["Waits to be sent", ({ waiting }) => bytes(waiting)],
+  ["Replays", ({ kept }) => bytes(kept)],
+  ["Refused / s", ({ refused }) => short(refused)],
+  ["Senders paused", ({ paused }) => short(paused)],
   ["Mail", ({ mail }) => short(mail)],
 ];
 

@@ -1,6 +1,7 @@
 //! Telling clients: a message is encoded once and appended to the outbox of each recipient.
 
 use super::failure::Failure;
+use super::room::Room;
 use super::state::SignalFish;
 use super::wire::{ErrorCode, PlayerId, ServerMessage};
 use crate::effects::{Cx, Effects};
@@ -36,11 +37,16 @@ pub(super) fn encode(fx: &mut Effects, message: &ServerMessage<'_>) {
 }
 
 impl SignalFish {
-    /// Keeps the text of the frame for those who can still return (D20).
+    /// Keeps the text of the frame for those who can still return, if there are any (D20).
     pub(super) fn record(&mut self, fx: &Effects, handle: RoomHandle) {
-        let Some(room) = self.rooms.get_mut(handle).filter(|room| room.is_recording()) else {
-            return;
-        };
+        if self.rooms.get(handle).is_some_and(Room::is_recording) {
+            self.keep(fx, handle);
+        }
+    }
+
+    /// Keeps the text of the frame in a room that records.
+    fn keep(&mut self, fx: &Effects, handle: RoomHandle) {
+        let Some(room) = self.rooms.get_mut(handle) else { return };
         let before = room.replay().memory();
         let kept = room.record(fx.frame.payload());
         self.counters.events_recorded += u64::from(kept);
@@ -75,7 +81,7 @@ impl SignalFish {
         };
         let told = room.members().deliver(except, fx);
         if room.is_recording() {
-            self.record(fx, handle);
+            self.keep(fx, handle);
         }
         told
     }
