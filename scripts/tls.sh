@@ -6,6 +6,7 @@
 # SIGNAL_FISH_BINARY=PATH   the server; otherwise the release binary, which is built
 # SCRATCH=DIR               where sslyze is installed, once
 # SUITES=no                 leave the suites out that run with cargo
+# CLIENTS=no                leave out what needs a JDK, Chromium and sslyze: the short form, as in the gate
 #
 # What is missing is installed: chromium and a JDK from Debian's packages, as root or with sudo, and sslyze from PyPI.
 set -euo pipefail
@@ -42,11 +43,12 @@ if [[ -z $binary ]]; then
 fi
 binary=$(realpath "$binary")
 
+clients=${CLIENTS:-yes}
 missing=()
-command -v chromium >/dev/null || missing+=(chromium)
-command -v javac >/dev/null || missing+=(default-jdk-headless)
+[[ $clients == no ]] || command -v chromium >/dev/null || missing+=(chromium)
+[[ $clients == no ]] || command -v javac >/dev/null || missing+=(default-jdk-headless)
 ((${#missing[@]} == 0)) || scripts/apt.sh "${missing[@]}"
-if ! "$scratch/venv/bin/python" -c 'import sslyze' 2>/dev/null; then
+if [[ $clients != no ]] && ! "$scratch/venv/bin/python" -c 'import sslyze' 2>/dev/null; then
     python3 -m venv "$scratch/venv"
     "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check 'sslyze==6.3.1'
 fi
@@ -108,6 +110,9 @@ with urllib.request.urlopen(url, context=context, timeout=20) as answer:
     assert answer.read() == b"OK"
 print(f"ok: Python {sys.version.split()[0]}, {ssl.OPENSSL_VERSION}")
 PYTHON
+
+# What is behind this needs what the short form does not install.
+[[ $clients != no ]] || exit 0
 
 keytool -importcert -noprompt -alias authority -file "$ca" -keystore "$work/trust.p12" -storetype PKCS12 \
     -storepass changeit >"$work/keytool.log" 2>&1 || { cat "$work/keytool.log" >&2; fail "keytool"; }

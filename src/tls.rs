@@ -18,8 +18,11 @@ pub(crate) struct Fault {
 }
 
 const ENABLED: &str = "security.transport.tls.enabled";
+#[cfg(feature = "tls")]
 const CERTIFICATE: &str = "security.transport.tls.certificate_path";
+#[cfg(feature = "tls")]
 const KEY: &str = "security.transport.tls.private_key_path";
+#[cfg(feature = "tls")]
 const CLIENT_AUTHORITIES: &str = "security.transport.tls.client_ca_cert_path";
 const CLIENT_AUTH: &str = "security.transport.tls.client_auth";
 
@@ -82,6 +85,7 @@ pub(crate) fn finding(config: &Config) -> Option<Finding> {
 }
 
 /// How long the certificate holds, in words; `None` without TLS.
+#[cfg(feature = "cli")]
 pub(crate) fn holds(config: &Config) -> Option<String> {
     config
         .security
