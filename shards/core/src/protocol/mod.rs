@@ -328,7 +328,7 @@ impl Session {
     }
 
     /// Adds to a line of the log what the session knows on its way.
-    pub(crate) fn add_to<'a>(&self, line: Line<'a>) -> Line<'a> {
+    pub(crate) fn add_to<'a>(&'a self, line: Line<'a>) -> Line<'a> {
         match self {
             Self::SignalFish(session) => session.add_to(line),
         }
