@@ -30,7 +30,7 @@ use std::process::Command;
 const NOT_RUN: [(&str, usize); 3] = [("README.md", 2), ("docs/operators.md", 1), ("docs/protocol.md", 2)];
 
 /// Programs of others that a reader has or installs. Their flags are theirs.
-const OF_OTHERS: [&str; 9] = [
+const OF_OTHERS: [&str; 10] = [
     "apt",
     "certbot",
     "curl",
@@ -40,6 +40,7 @@ const OF_OTHERS: [&str; 9] = [
     "npm",
     "pip",
     "systemctl",
+    "xdg-open",
 ];
 
 fn root() -> PathBuf {
@@ -303,6 +304,91 @@ fn every_file_that_a_document_names_exists() {
     }
 }
 
+/// Rows of the threat model end with files and the names of tests in them.
+#[test]
+fn every_attack_of_the_threat_model_is_played() {
+    let text = read("docs/threat-model.md");
+    let mut tests = 0;
+    for row in text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| attack"))
+    {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let mut names = last.split('`').filter(|name| !name.trim().is_empty());
+        let file = read(names.next().expect("a file"));
+        for name in names {
+            assert!(
+                file.contains(&format!("#[test]\n    fn {name}()")) || file.contains(&format!("\nfn {name}()")),
+                "{name}: {row}"
+            );
+            tests += 1;
+        }
+    }
+    assert!(tests > 30, "{tests}");
+}
+
+/// The generated manuals are made of the tables themselves; decisions speak of what is gone, too.
+#[test]
+fn every_key_and_metric_that_a_guide_names_exists() {
+    let metrics = read("docs/metrics.md");
+    let sections: BTreeSet<_> = KEYS
+        .iter()
+        .filter_map(|key| key.path.split_once('.'))
+        .map(|(section, _)| section)
+        .collect();
+    let is_part = |named: &str| {
+        KEYS.iter()
+            .any(|key| key.path == named || key.path.starts_with(&format!("{named}.")))
+    };
+    let guides = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/clients.md",
+        "docs/embedding.md",
+        "docs/operators.md",
+    ];
+    let more = [
+        "docs/proxies.md",
+        "docs/protocol.md",
+        "docs/threat-model.md",
+        "docs/tuning.md",
+        "loadtest/README.md",
+    ];
+    let mut found = 0;
+    for guide in guides.into_iter().chain(more) {
+        for code in read(guide).split('`').skip(1).step_by(2) {
+            let code = code.split([':', ' ', '=', '{']).next().unwrap_or_default();
+            let is_plain = code
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._".contains(&byte));
+            if !is_plain {
+                continue;
+            }
+            if code.starts_with("signal_fish_") && !code.ends_with('_') && !code.starts_with("signal_fish_server") {
+                assert!(metrics.contains(&format!("`{code}`")), "{guide}: no metric {code}");
+                found += 1;
+            }
+            if let Some((section, key)) = code.split_once('.')
+                && sections.contains(section)
+                && !["json", "md", "rs", "sh", "js", ""].contains(&key)
+            {
+                assert!(is_part(code), "{guide}: no key {code}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 100, "{found}");
+}
+
+/// What the README shows is the file that `scripts/pages.sh` opens.
+#[test]
+fn the_client_of_the_readme_is_a_file() {
+    let blocks = run_blocks("html");
+    assert_eq!(blocks.len(), 1, "only this one is opened");
+    assert_eq!(blocks[0].text, read("docs/clients/chat.html"));
+    assert!(read("scripts/pages/file.mjs").contains("docs/clients/chat.html"));
+}
+
 #[test]
 fn every_command_exists_with_its_flags() {
     let help = run(&["--help"], &[], &[]).out;
@@ -330,7 +416,11 @@ fn every_command_exists_with_its_flags() {
 
 /// Whether a command is there, with what it is given.
 fn check(call: &str, help: &str) -> Result<(), String> {
-    let call = without_quotes(call);
+    let call = without_quotes(
+        call.trim()
+            .trim_start_matches("taskset -c 0 ")
+            .trim_start_matches("taskset -c 1 "),
+    );
     let words: Vec<&str> = call.split_whitespace().collect();
     let is_variable = |word: &&&str| word.split('=').next().is_some_and(is_name) && word.contains('=');
     let variables = words.iter().take_while(is_variable).count();
