@@ -174,7 +174,7 @@ fn a_full_disk_costs_lines_and_they_are_told_of() {
     assert_eq!(told(), 1, "once a minute: {}", server.log());
     server.signal(Signal::TERM);
     assert_eq!(server.wait_for_exit().code(), Some(0));
-    wait_until("the last line is read", || server.log().contains("ended"));
+    assert!(server.log().contains("ended"), "{}", server.log());
     assert!(read(&file).contains("ended"));
 }
 
