@@ -39,7 +39,9 @@ impl Silent {
         let child = command.spawn().expect("the binary can be started");
         let mut address = None;
         wait_until("the server listens", || {
-            address = read(&dir.path().join(FILE)).lines().find_map(|line| {
+            let written = read(&dir.path().join(FILE));
+            let whole_lines = written.rsplit_once('\n').map_or("", |(lines, _)| lines);
+            address = whole_lines.lines().find_map(|line| {
                 line.split_once("listening on ")?
                     .1
                     .split(['"', ' '])
