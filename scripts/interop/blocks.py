@@ -4,7 +4,7 @@
 usage: scripts/interop/blocks.py FOLDER ADDRESS
 
 Writes each block as a file of its own into FOLDER, with ADDRESS in place of the server's usual one, and prints the names of
-the files. Leaves out blocks that say that they are not run (tests/every_block_of_the_documents_holds.rs).
+the files. Leaves out blocks that say that they are not run (tests/every_block_of_the_documents_holds).
 """
 
 import pathlib
