@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Clients written by others against the real server: Node's `ws` and Python's `websockets`, each with two clients that
-# create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails. Then the
-# clients of docs/clients.md, as they stand there.
+# create a room, join it, exchange messages each way and leave. One line per client; fails if one of them fails. Then all
+# clients in the documents, as they stand there.
 #
 # SIGNAL_FISH_BINARY=PATH   the server; otherwise the release binary, which is built
 # COUNT=1000                messages each way
@@ -63,21 +63,26 @@ failed=0
 INTEROP_MODULES=$scratch node scripts/interop/node.mjs "$scheme://$address/v2/ws" "$count" || failed=1
 "$scratch/venv/bin/python" scripts/interop/python.py "$scheme://$address/v2/ws" "$count" || failed=1
 
-# The only block of that language in docs/clients.md, with this server in it.
-block() {
-    awk -v fence='```'"$1" '$0 == fence { on = 1; next } $0 == "```" { on = 0 } on' docs/clients.md |
-        sed "s|ws://127\.0\.0\.1:3536|$scheme://$address|"
-}
-# Beside the packages, where Node looks for them.
-block js >"$scratch/guide.mjs"
-block python >"$scratch/guide.py"
-for guide in "node $scratch/guide.mjs" "$scratch/venv/bin/python $scratch/guide.py"; do
-    read -ra command <<<"$guide"
-    said=$(timeout 60 "${command[@]}") || failed=1
-    if [[ $said != "Bob heard"*e2e4*"Ada heard"*e7e5* ]]; then
-        echo "docs/clients.md: $guide said: $said" >&2
+# What the documents show, as it stands there, with this server in it. Beside the packages, where Node looks for them.
+mkdir -p "$scratch/blocks"
+rm -f "$scratch"/blocks/*
+mapfile -t blocks < <(scripts/interop/blocks.py "$scratch/blocks" "$scheme://$address")
+for block in "${blocks[@]}"; do
+    program=node
+    [[ $block != *.py ]] || program=$scratch/venv/bin/python
+    expected='*e4*'
+    [[ $block != */clients-* ]] || expected='Bob heard*e2e4*Ada heard*e7e5*'
+    ended=0
+    said=$(timeout 60 "$program" "$block" 2>&1) || ended=$?
+    # shellcheck disable=SC2053 # a pattern
+    if ((ended)) || [[ $said != $expected ]]; then
         failed=1
+        echo "$block ended with $ended and said: $said" >&2
     fi
 done
-((failed)) || echo "docs/clients.md: its clients play in JavaScript and Python"
+if ((${#blocks[@]} < 3)); then
+    failed=1
+    echo "the documents have only ${#blocks[@]} clients" >&2
+fi
+((failed)) || echo "${#blocks[@]} clients of the documents play in Python and JavaScript"
 exit "$failed"

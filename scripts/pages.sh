@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The pages in headless Chromium, against the real server: a whole session on the playground by keyboard alone, the
 # dashboard under load, administration. Fails if a page does not do what it should, writes an error to its console, breaks
-# its policy, asks another server for anything, or cannot be read (axe-core, in dark and light). About a minute.
+# its policy, asks another server for anything, or cannot be read (axe-core, in dark and light). Then the client of the README,
+# opened from disk. About a minute.
 #
 # scripts/pages.sh [FOLDER]   with a folder, screenshots stay there
 #

@@ -53,3 +53,12 @@ pub use handle::ServerHandle;
 pub use server::{Server, StartError};
 pub use signal_fish_core::protocol::signal_fish::Observation;
 pub use signal_fish_core::room::{MemberId, RoomId, RoomOverview, RoomQuery};
+
+// What the documents show in Rust is compiled with the examples of this crate.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../docs/clients.md")]
+    struct Clients;
+    #[doc = include_str!("../docs/embedding.md")]
+    struct Embedding;
+}

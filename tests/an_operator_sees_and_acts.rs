@@ -228,7 +228,7 @@ fn a_room_is_closed_under_its_members() {
     b.expect("RoomLeft");
     refused(&server, &line, 404);
     a.create("chess", "Ann", 2);
-    assert!(server.log().contains("a room is closed"));
+    wait_until("the act is logged", || server.log().contains("a room is closed"));
 }
 
 #[test]

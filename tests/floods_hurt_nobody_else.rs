@@ -95,6 +95,9 @@ fn without_descriptors_others_are_answered_and_the_log_stays_short() {
     let server = Server::start_with_open_files(config(), 400);
     let mut player = player(server.addr, "AAAAAA", "Ann");
     let idle = server.fd_count();
+    wait_until("what is told at the start is read", || {
+        server.log().contains("anybody may read the metrics")
+    });
     let lines = server.log().lines().count();
     let flood = silent(server.addr, 1_200);
     let begin = Instant::now();

@@ -71,9 +71,9 @@ fn deaf_client_does_not_hold_up_the_end() {
 /// While it drains, requests are answered so.
 #[test]
 fn draining_server_answers_503() {
-    let server = Server::start(json!({"server": {"drain_timeout_secs": 3}}));
+    let server = Server::start(json!({"server": {"drain_timeout_secs": 60}}));
     // Without somebody to wait for the drain would be over at once.
-    let _deaf = raw::Raw::upgraded(server.addr);
+    let deaf = raw::Raw::upgraded(server.addr);
     let status = |request: &str| {
         let mut raw = server.raw();
         raw.send(request.as_bytes());
@@ -84,6 +84,7 @@ fn draining_server_answers_503() {
     server.signal(Signal::TERM);
     harness::wait_until("the server drains", || status(ready) == 503);
     assert_eq!(status(raw::UPGRADE), 503);
+    drop(deaf);
     assert_eq!(server.wait_for_exit().code(), Some(0));
 }
 

@@ -164,8 +164,12 @@ fn a_faulty_file_changes_nothing_and_is_named() {
     let faulty = "{\n\"security\": {\"cors_origins\": \"*\",\n\"max_conections_per_ip\": 1},\n\"port\": 70000\n}";
     std::fs::write(&changing.file, faulty).expect("the file is written");
     changing.reload("70000");
+    let stays = "stays as it is";
+    wait_until("both faults are named", || {
+        changing.server.log().matches(stays).count() >= 2
+    });
     let log = changing.server.log();
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("stays as it is")).collect();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(stays)).collect();
     assert_eq!(lines.len(), 2, "{log}");
     assert!(lines.iter().all(|line| line.contains("ERROR")), "{log}");
     assert!(

@@ -23,9 +23,6 @@ fn log_of(config: &Value, env: &[(&str, &str)], look: impl FnOnce(&Path)) -> Str
         .join(json!({"game_name": "log", "player_name": "Alice-xyzzy"}));
     server.signal(Signal::TERM);
     assert_eq!(server.wait_for_exit().code(), Some(0));
-    wait_until("the last line is read", || {
-        server.log().contains("ended") || !server.log().contains("listening")
-    });
     look(&path);
     server.log()
 }
@@ -217,7 +214,8 @@ fn the_life_of_a_connection_is_told_at_debug() {
     raw.send(b"nonsense\r\n\r\n");
     wait_until("both ends are told", || {
         let log = server.log();
-        log.contains("4321") && log.contains("dropped") && log.contains("\"ended\"")
+        let refusals = log.matches("\"refused\"").count();
+        log.contains("4321") && log.contains("dropped") && log.contains("\"ended\"") && refusals >= 2
     });
     let mut lines = lines(&server.log());
     for line in &lines {
@@ -244,10 +242,17 @@ fn the_life_of_a_connection_is_told_at_debug() {
         .iter()
         .filter(|line| line["fields"]["message"] == "refused")
         .collect();
-    assert_eq!(refused[0]["fields"]["reason"], "ALREADY_IN_ROOM", "{refused:?}");
-    assert_eq!(refused[0]["fields"]["player"], player.as_str(), "{refused:?}");
+    // The two clients may be on different shards, and then their lines come in any order.
+    let of_alice = |line: &&&Value| line["fields"]["player"] == player.as_str();
+    let Some(join) = refused.iter().find(of_alice) else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(join["fields"]["reason"], "ALREADY_IN_ROOM", "{refused:?}");
     // The same words, from clients that send what is no HTTP.
-    assert!(refused[1]["fields"]["reason"].is_string(), "{refused:?}");
+    let Some(nonsense) = refused.iter().find(|line| !of_alice(line)) else {
+        panic!("{refused:?}")
+    };
+    assert!(nonsense["fields"]["reason"].is_string(), "{refused:?}");
     assert_eq!(find("room created")["room"], room.as_str());
     assert_eq!(find("dropped, may return")["player"], player.as_str());
 }
@@ -262,7 +267,6 @@ fn what_was_refused_is_told_in_one_line() {
     let _second = server.client();
     server.signal(Signal::TERM);
     assert_eq!(server.wait_for_exit().code(), Some(0));
-    wait_until("the last line is read", || server.log().contains("\"ended\""));
     let lines = lines(&server.log());
     let told: Vec<_> = lines
         .iter()

@@ -52,8 +52,8 @@ export class Browser {
     page.on("console", (message) => message.type() === "error" && !isExpected(message.text()) && fault(message.text()));
     page.on("pageerror", (error) => fault(error.stack));
     page.on("request", (request) => {
-      const { origin } = new URL(request.url());
-      if (!this.#servers.includes(origin)) fault(`asks ${origin}`);
+      const { origin, protocol } = new URL(request.url());
+      if (protocol !== "file:" && !this.#servers.includes(origin)) fault(`asks ${origin}`);
     });
     page.on("response", (response) => this.#weigh(page, response));
   }

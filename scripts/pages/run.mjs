@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { Browser, accessibilityFaults, press, shows } from "./drive.mjs";
+import { chat } from "./file.mjs";
 import { administer, kick, unlock, watch } from "./dashboard.mjs";
 import { end, play } from "./playground.mjs";
 
@@ -55,6 +56,7 @@ for (const scheme of ["dark", "light"]) {
   await kick(administration);
   await desk.close();
 }
+await chat(await browser.window("light"), server);
 await unlock(await browser.window("dark"), guarded, process.env.METRICS_TOKEN);
 await browser.stop();
 

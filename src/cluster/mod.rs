@@ -4,7 +4,10 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `thread` | the thread: sockets, mail, sleep |
-//! | `node` | what Redis is asked, and what its answers change: a state machine without sockets and clock |
+//! | `node` | this node as Redis knows it: connections, breaker, what is begun when; a state machine without sockets and clock |
+//! | `seats` | what shards want for clients of the relay |
+//! | `answers` | what Redis answers to commands |
+//! | `channels` | what comes on the connection for channels |
 //! | `rooms` | the rooms with clients here, and their channels |
 //! | `missing` | nodes that are gone |
 //! | `breaker` | whether Redis is asked at all |
@@ -15,7 +18,9 @@
 //! | `running` | how it is started |
 //! | `figures` | what is counted and measured |
 
+mod answers;
 mod breaker;
+mod channels;
 mod delivery;
 mod figures;
 mod id;
@@ -26,6 +31,7 @@ mod resp;
 mod rooms;
 mod running;
 mod scripts;
+mod seats;
 mod thread;
 
 pub(crate) use delivery::{RELAYED_BYTES_MAX, RELAYED_MAX};

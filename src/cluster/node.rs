@@ -1,20 +1,19 @@
-//! This node, as Redis and the other nodes know it: who is in which room, what Redis is asked, and what its answers change.
-//! A state machine without sockets and clock; `thread.rs` gives it both.
+//! This node, as Redis and the other nodes know it: its connections, the breaker, and what is begun when. A state machine
+//! without sockets and clock; `thread.rs` gives it both.
 
 use super::breaker::{Breaker, Change};
-use super::figures::{Figures, Operation};
+use super::figures::Figures;
 use super::link::{Connection, Link};
 use super::missing::Missing;
-use super::resp::{Reply, write_command};
+use super::resp::write_command;
 use super::rooms::{Asker, Order, Rooms};
-use super::scripts::{self, BURIED_MAX, REGISTERED_MAX, Writer};
+use super::scripts::{self, Writer};
 use crate::config::RedisUrl;
 use ahash::RandomState;
-use signal_fish_core::admission::{Refusal, Seat, Verdict};
-use signal_fish_core::effects::Published;
+use signal_fish_core::admission::{Refusal, Verdict};
 use signal_fish_core::entry::Routing;
-use signal_fish_core::protocol::relay::envelope::{self, OVERHEAD_BYTES_MAX};
-use signal_fish_core::protocol::relay::{Relayed, home_of};
+use signal_fish_core::protocol::relay::Relayed;
+use signal_fish_core::protocol::relay::envelope::OVERHEAD_BYTES_MAX;
 use signal_fish_core::room::MemberId;
 use signal_fish_core::{ShardIndex, Slot};
 use std::collections::{HashSet, VecDeque};
@@ -22,17 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often Redis is asked whether it answers, on either connection.
-const PING_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a client may wait for its turn to enter.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Operations other than publishing that are out at a time, on either connection.
 const WINDOW: usize = 256;
 /// Bytes that wait for Redis with which more operations begin.
 const BACKLOG_BYTES_MAX: usize = 256 * 1024;
-/// Bytes that wait for Redis with which messages are still published.
-const PUBLISH_BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Operations that wait for replies with which messages are still published.
-const PUBLISH_WAITING_MAX: usize = 65_536;
 /// Clients that are remembered because it is not known whether Redis let them in.
 const DOUBTFUL_MAX: usize = 65_536;
 
@@ -64,7 +59,7 @@ pub(super) struct Outcome {
 
 /// An operation on the connection for commands.
 #[derive(Debug)]
-enum Command {
+pub(super) enum Command {
     Greet,
     Beat,
     Enter(Asker),
@@ -79,7 +74,7 @@ enum Command {
 
 /// An operation on the connection for channels.
 #[derive(Debug)]
-enum Subscription {
+pub(super) enum Subscription {
     Greet,
     Ping,
     Subscribe(Arc<str>, u64),
@@ -88,18 +83,18 @@ enum Subscription {
 
 /// A client that leaves.
 #[derive(Debug)]
-struct Leaver {
-    room: Arc<str>,
-    client: MemberId,
+pub(super) struct Leaver {
+    pub(super) room: Arc<str>,
+    pub(super) client: MemberId,
     /// The others have to hear of it.
-    told: bool,
+    pub(super) told: bool,
     /// It is missed if they do not.
-    counted: bool,
+    pub(super) counted: bool,
 }
 
 /// Going through what Redis thinks of this node.
 #[derive(Debug, PartialEq, Eq)]
-enum Scan {
+pub(super) enum Scan {
     Idle,
     Next(Vec<u8>),
     Asked,
@@ -108,33 +103,33 @@ enum Scan {
 /// The state machine.
 #[derive(Debug)]
 pub(super) struct Node {
-    options: Options,
-    writer: Writer,
-    routing: Routing,
-    breaker: Breaker,
-    commands: Connection<Command>,
-    channels: Connection<Subscription>,
-    rooms: Rooms,
+    pub(super) options: Options,
+    pub(super) writer: Writer,
+    pub(super) routing: Routing,
+    pub(super) breaker: Breaker,
+    pub(super) commands: Connection<Command>,
+    pub(super) channels: Connection<Subscription>,
+    pub(super) rooms: Rooms,
     /// Clients whose channel is there.
-    ready: VecDeque<Asker>,
-    leaving: VecDeque<Leaver>,
+    pub(super) ready: VecDeque<Asker>,
+    pub(super) leaving: VecDeque<Leaver>,
     /// Rooms to be registered.
-    sweep: VecDeque<Arc<str>>,
-    scan: Scan,
+    pub(super) sweep: VecDeque<Arc<str>>,
+    pub(super) scan: Scan,
     /// Redis may think something else of this node than is true.
-    in_doubt: bool,
+    pub(super) in_doubt: bool,
     /// Clients that were refused, and may be in Redis all the same. Nobody is told when they are removed.
-    doubtful: HashSet<MemberId, RandomState>,
-    missing: Missing,
+    pub(super) doubtful: HashSet<MemberId, RandomState>,
+    pub(super) missing: Missing,
     /// The log has a line about the outage that lasts.
-    told_of_outage: bool,
+    pub(super) told_of_outage: bool,
     /// A dead node is being buried.
-    buries: bool,
-    beat_at: Duration,
-    ping_at: Duration,
-    refresh_at: Duration,
-    stops: bool,
-    said_bye: bool,
+    pub(super) buries: bool,
+    pub(super) beat_at: Duration,
+    pub(super) ping_at: Duration,
+    pub(super) refresh_at: Duration,
+    pub(super) stops: bool,
+    pub(super) said_bye: bool,
     pub(super) figures: Figures,
     pub(super) outcome: Outcome,
 }
@@ -173,58 +168,7 @@ impl Node {
         }
     }
 
-    // ----- what shards want
-
-    /// A client wants a seat.
-    pub(super) fn sit(&mut self, now: Duration, shard: ShardIndex, slot: Slot, room: Arc<str>, client: [u8; 16]) {
-        if !self.breaker.is_closed() || self.stops {
-            let verdict = Verdict::Refused(Refusal::BreakerOpen);
-            return self.outcome.verdicts.push((shard, slot, verdict));
-        }
-        let home = home_of(&self.routing, &room);
-        let asker = Asker {
-            shard,
-            slot,
-            room,
-            client: MemberId::from_bytes(client),
-            since: now,
-        };
-        self.ready.extend(self.rooms.ask(asker, home));
-    }
-
-    /// A seat comes back.
-    pub(super) fn seat_ended(&mut self, seat: &Seat) {
-        let client = MemberId::from_bytes(seat.client());
-        self.rooms.left(seat.room(), client);
-        self.leave(Arc::clone(seat.room()), client, seat.is_taken());
-    }
-
-    fn leave(&mut self, room: Arc<str>, client: MemberId, told: bool) {
-        if self.breaker.is_closed() {
-            self.leaving.push_back(Leaver {
-                room,
-                client,
-                told,
-                counted: told,
-            });
-        } else if told {
-            self.figures.unpublished += 1;
-        }
-    }
-
-    /// A client says something.
-    pub(super) fn publish(&mut self, now: Duration, message: &Published) {
-        let has_room =
-            self.commands.unsent().len() <= PUBLISH_BACKLOG_BYTES_MAX && self.commands.waiting() <= PUBLISH_WAITING_MAX;
-        if !(self.breaker.is_closed() && self.commands.is_up() && has_room) {
-            self.figures.unpublished += 1;
-            return;
-        }
-        let (writer, client) = (&self.writer, MemberId::from_bytes(message.client));
-        self.commands.send(now, Command::Publish, |out| {
-            writer.publish(&message.room, client, message.text.as_bytes(), out);
-        });
-    }
+    // ----- the end
 
     /// Nobody wants anything more: whoever is still there leaves.
     pub(super) fn stop(&mut self) {
@@ -382,21 +326,9 @@ impl Node {
         self.figures.up = self.commands.is_up() && self.channels.is_up();
     }
 
-    fn refuse_ready(&mut self) {
-        while let Some(asker) = self.ready.pop_front() {
-            self.refuse(asker, Refusal::Redis);
-        }
-    }
-
-    fn refuse(&mut self, asker: Asker, refusal: Refusal) {
-        self.rooms.asked(&asker.room, asker.client, false);
-        let verdict = Verdict::Refused(refusal);
-        self.outcome.verdicts.push((asker.shard, asker.slot, verdict));
-    }
-
     // ----- breaker
 
-    fn count_failure(&mut self, link: Link, now: Duration, why: &str) {
+    pub(super) fn count_failure(&mut self, link: Link, now: Duration, why: &str) {
         if self.breaker.failed(link, now) == Some(Change::Opened) {
             // Once for an outage, however often it is tried meanwhile.
             if !std::mem::replace(&mut self.told_of_outage, true) {
@@ -415,7 +347,7 @@ impl Node {
         self.show_breaker();
     }
 
-    fn count_success(&mut self, link: Link, now: Duration) {
+    pub(super) fn count_success(&mut self, link: Link, now: Duration) {
         if self.breaker.succeeded(link) == Some(Change::Closed) {
             self.told_of_outage = false;
             tracing::info!("Redis answers: rooms of the relay are shared");
@@ -427,257 +359,6 @@ impl Node {
     fn show_breaker(&mut self) {
         self.figures.breaker_open = !self.breaker.is_closed();
         self.figures.breaker_opened = self.breaker.opened();
-    }
-
-    // ----- answers to commands
-
-    /// Whether it makes sense.
-    fn command_answered(&mut self, reply: Reply, now: Duration) -> bool {
-        let Some((sent_at, command)) = self.commands.answered(now) else {
-            return false;
-        };
-        let operation = match &command {
-            Command::Greet | Command::Beat | Command::Bye => Operation::Ping,
-            Command::Enter(_) => Operation::Enter,
-            Command::Leave(_) => Operation::Leave,
-            Command::Publish => Operation::Publish,
-            Command::Register | Command::Scan => Operation::Refresh,
-            Command::Bury(_) => Operation::Bury,
-        };
-        self.figures.record(operation, now.saturating_sub(sent_at));
-        let error = match &reply {
-            Reply::Error(error) => Some(Fault::of(error)),
-            _ => None,
-        };
-        match command {
-            Command::Greet => {
-                if error.is_some() {
-                    self.failed(Link::Commands, now, "it does not accept who this is");
-                }
-                return true;
-            }
-            Command::Beat => match (reply, error) {
-                (Reply::Array(items), _) => return self.beat_answered(items, now),
-                (_, Some(_)) if !self.commands.is_up() => {
-                    self.failed(Link::Commands, now, "it answers with an error");
-                    return true;
-                }
-                (_, Some(_)) => {}
-                _ => return false,
-            },
-            Command::Enter(asker) => match reply {
-                Reply::Integer(0) => self.entered(asker),
-                Reply::Integer(_) => self.refuse(asker, Refusal::RoomFull),
-                _ => self.refuse(asker, Refusal::Redis),
-            },
-            Command::Leave(counted) => {
-                if counted && reply != Reply::Integer(1) {
-                    self.figures.unpublished += 1;
-                }
-            }
-            Command::Publish => self.figures.unpublished += u64::from(error.is_some()),
-            Command::Register | Command::Bye => {}
-            Command::Scan => match reply {
-                Reply::Array(items) => return self.scanned(items),
-                _ => self.scan = Scan::Idle,
-            },
-            Command::Bury(node) => {
-                self.buries = false;
-                if reply == Reply::Integer(BURIED_MAX) {
-                    self.bury(now, node);
-                } else {
-                    if reply != Reply::Integer(-1) && error.is_none() {
-                        self.figures.buried += 1;
-                        tracing::info!(node = &*node, "the clients of a node that is gone were removed");
-                    }
-                    self.missing.forget(&node);
-                }
-            }
-        }
-        match error {
-            // The key of a room is something else: that is nothing that Redis could do better.
-            Some(Fault::WrongType) | None => self.count_success(Link::Commands, now),
-            Some(Fault::Other) => self.count_failure(Link::Commands, now, "it answers with errors"),
-        }
-        true
-    }
-
-    fn entered(&mut self, asker: Asker) {
-        let Asker {
-            shard,
-            slot,
-            room,
-            client,
-            ..
-        } = asker;
-        self.rooms.asked(&room, client, true);
-        if self.stops {
-            self.rooms.left(&room, client);
-            return self.leave(room, client, false);
-        }
-        let seat = Seat::new(room, *client.as_bytes());
-        self.outcome.verdicts.push((shard, slot, Verdict::Seated(seat)));
-    }
-
-    fn beat(&mut self, now: Duration) {
-        self.beat_at = now.saturating_add(PING_INTERVAL);
-        let writer = &self.writer;
-        self.commands.send(now, Command::Beat, |out| writer.beat(out));
-    }
-
-    fn beat_answered(&mut self, items: Vec<Reply>, now: Duration) -> bool {
-        let mut items = items.into_iter();
-        let Some(Reply::Integer(known)) = items.next() else {
-            return false;
-        };
-        let gone = items.filter_map(|item| match item {
-            Reply::Bytes(node) => String::from_utf8(node).ok().map(String::into_boxed_str),
-            _ => None,
-        });
-        self.missing.look(now, gone.collect());
-        if !self.commands.is_up() {
-            self.commands.greeted();
-            self.in_doubt = true;
-            self.figures.up = self.channels.is_up();
-        }
-        // It stood still for so long that others took it for dead.
-        self.in_doubt |= known == 0;
-        self.count_success(Link::Commands, now);
-        if self.breaker.is_closed()
-            && !self.buries
-            && let Some(node) = self.missing.dead(now)
-        {
-            let node = Box::from(node);
-            self.bury(now, node);
-        }
-        true
-    }
-
-    fn bury(&mut self, now: Duration, node: Box<str>) {
-        if !self.breaker.is_closed() || !self.commands.is_up() {
-            return;
-        }
-        self.buries = true;
-        let writer = &self.writer;
-        let name = node.clone();
-        self.commands
-            .send(now, Command::Bury(node), |out| writer.bury(&name, out));
-    }
-
-    /// Who is in Redis and not here leaves.
-    fn scanned(&mut self, items: Vec<Reply>) -> bool {
-        let mut items = items.into_iter();
-        let (Some(Reply::Bytes(cursor)), Some(Reply::Array(entries))) = (items.next(), items.next()) else {
-            return false;
-        };
-        for entry in &entries {
-            let Reply::Bytes(entry) = entry else { continue };
-            let Some((room, client)) = scripts::entry(entry) else {
-                continue;
-            };
-            let doubtful = self.doubtful.remove(&client);
-            // Replies come in order: whoever entered or left before this one was asked for is known.
-            if doubtful || !self.rooms.has(room, client) {
-                self.leaving.push_back(Leaver {
-                    room: room.into(),
-                    client,
-                    told: !doubtful,
-                    counted: false,
-                });
-            }
-        }
-        self.scan = if cursor == b"0" { Scan::Idle } else { Scan::Next(cursor) };
-        true
-    }
-
-    // ----- channels
-
-    fn ping(&mut self, now: Duration) {
-        self.ping_at = now.saturating_add(PING_INTERVAL);
-        self.channels
-            .send(now, Subscription::Ping, |out| write_command(&[b"PING"], out));
-    }
-
-    /// Whether it makes sense.
-    fn channel_says(&mut self, reply: Reply, now: Duration) -> bool {
-        let (kind, first, second) = match reply {
-            Reply::Array(items) => {
-                let mut items = items.into_iter();
-                let Some(Reply::Bytes(kind)) = items.next() else {
-                    return false;
-                };
-                (kind, items.next(), items.next())
-            }
-            Reply::Status(_) => (b"pong".to_vec(), None, None),
-            Reply::Error(_) => (b"error".to_vec(), None, None),
-            _ => return false,
-        };
-        if kind == b"message" {
-            let (Some(Reply::Bytes(channel)), Some(payload)) = (first, second) else {
-                return false;
-            };
-            self.message(&channel, &payload);
-            return true;
-        }
-        let Some((sent_at, subscription)) = self.channels.answered(now) else {
-            return false;
-        };
-        let took = now.saturating_sub(sent_at);
-        match (subscription, &*kind) {
-            (_, b"error") => {
-                self.failed(Link::Channels, now, "it answers with an error");
-                return true;
-            }
-            (Subscription::Greet, b"pong") => return true,
-            (Subscription::Ping, b"pong") => {
-                self.figures.record(Operation::Ping, took);
-                if !self.channels.is_up() {
-                    self.channels.greeted();
-                    self.figures.up = self.commands.is_up();
-                }
-            }
-            (Subscription::Subscribe(room, number), b"subscribe") => {
-                self.figures.record(Operation::Subscribe, took);
-                self.ready.extend(self.rooms.subscribed(&room, number));
-            }
-            (Subscription::Unsubscribe, b"unsubscribe") => {}
-            _ => return false,
-        }
-        self.count_success(Link::Channels, now);
-        true
-    }
-
-    /// Something was published on the channel of a room. Whoever did may be anybody with access to Redis.
-    fn message(&mut self, channel: &[u8], payload: &Reply) {
-        let room = channel.strip_prefix(scripts::ROOM.as_bytes());
-        let Some((room, home)) = room
-            .and_then(|room| std::str::from_utf8(room).ok())
-            .and_then(|room| self.rooms.home(room))
-        else {
-            // The last client has left meanwhile.
-            return;
-        };
-        let envelope = match payload {
-            Reply::Bytes(payload) => std::str::from_utf8(payload).ok(),
-            _ => None,
-        };
-        let envelope = envelope
-            .and_then(|text| envelope::read(text).ok())
-            .filter(|envelope| envelope.data.len() <= self.options.message_bytes_max);
-        let Some(envelope) = envelope else {
-            self.figures.rejected += 1;
-            return;
-        };
-        if envelope.origin == self.writer.node() {
-            return;
-        }
-        let message = Relayed {
-            room,
-            from: envelope.sender,
-            text: envelope.data.into(),
-            is_of_client: envelope.is_of_client,
-        };
-        self.outcome.relayed.push((home, message));
     }
 
     // ----- time
@@ -741,38 +422,6 @@ impl Node {
         {}
     }
 
-    /// Begins the next operation. Returns whether there was one.
-    fn begin_next(&mut self, now: Duration) -> bool {
-        let writer = &self.writer;
-        if let Some(leaver) = self.leaving.pop_front() {
-            let Leaver {
-                room,
-                client,
-                told,
-                counted,
-            } = leaver;
-            self.commands.send(now, Command::Leave(counted), |out| {
-                writer.leave(&room, client, told, out)
-            });
-        } else if let Some(asker) = self.ready.pop_front() {
-            let (room, client) = (Arc::clone(&asker.room), asker.client);
-            self.commands
-                .send(now, Command::Enter(asker), |out| writer.enter(&room, client, out));
-        } else if let Scan::Next(cursor) = &self.scan {
-            let cursor = cursor.clone();
-            self.scan = Scan::Asked;
-            self.commands.send(now, Command::Scan, |out| writer.scan(&cursor, out));
-        } else if let Some(room) = self.sweep.pop_front() {
-            for clients in self.rooms.members(&room).chunks(REGISTERED_MAX) {
-                self.commands
-                    .send(now, Command::Register, |out| writer.register(&room, clients, out));
-            }
-        } else {
-            return false;
-        }
-        true
-    }
-
     /// When [`Self::tick`] has something to do.
     pub(super) fn next_due(&self) -> Duration {
         let may_try = self.breaker.may_try();
@@ -794,25 +443,6 @@ impl Node {
     /// Clients and rooms with a seat here.
     pub(super) fn count(&mut self) {
         self.figures.seats = self.rooms.seats();
-    }
-}
-
-/// What kind of error Redis answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// A key holds something of another application.
-    WrongType,
-    Other,
-}
-
-impl Fault {
-    fn of(error: &str) -> Self {
-        // Redis 6 puts the error of a script into a sentence.
-        if error.contains("WRONGTYPE") {
-            Self::WrongType
-        } else {
-            Self::Other
-        }
     }
 }
 

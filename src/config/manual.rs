@@ -226,7 +226,7 @@ names each mistake. The environment and the flags are those of the start.
 
 Every mistake stops the start, and all of them are named at once with file, line, key, value and what was expected:
 
-```
+```text
 $ signal-fish-server --validate-config
 Configuration validation failed:
   config.json:4: server.ping_timout: unknown key; did you mean `server.ping_timeout`?

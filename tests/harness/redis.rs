@@ -18,6 +18,8 @@ pub enum Fault {
     Stuck,
     /// It answers every command with this.
     Says(Vec<u8>),
+    /// It neither does nor answers what contains this.
+    Ignores(&'static str),
     /// It answers commands that contain the first with the second.
     On(&'static str, Vec<u8>),
 }
@@ -228,6 +230,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
         match fault {
             Fault::Slow(time) => std::thread::sleep(time),
             Fault::Stuck => continue,
+            Fault::Ignores(what) if command.iter().any(|part| part.contains(what)) => continue,
             _ => {}
         }
         let mut state = lock();

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Weak};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Lines of output that are kept for [`Server::log`].
@@ -28,6 +29,8 @@ pub struct Server {
     /// Where it listens.
     pub addr: SocketAddr,
     log: Arc<Mutex<Output>>,
+    /// The threads that read standard output and standard error.
+    collectors: [JoinHandle<()>; 2],
     /// Holds the configuration file and is the working directory.
     dir: tempfile::TempDir,
 }
@@ -119,21 +122,23 @@ impl Server {
         let (listening, heard) = channel();
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
-        collect(stdout, Arc::clone(&log), Some(listening));
-        collect(stderr, Arc::clone(&log), None);
+        let collectors = [
+            collect(stdout, Arc::clone(&log), Some(listening)),
+            collect(stderr, Arc::clone(&log), None),
+        ];
         match wait_for_address(&mut child, &heard) {
             Some(addr) => Ok(Self {
                 child: Mutex::new(child),
                 pid,
                 addr,
                 log,
+                collectors,
                 dir,
             }),
             None => {
                 let _ = child.kill();
                 let _ = child.wait();
-                // The collectors end with the pipes; what they read last may arrive a moment later.
-                std::thread::sleep(Duration::from_millis(100));
+                wait_for_the_rest(&collectors);
                 Err(log.lock().expect("log").lines.join("\n"))
             }
         }
@@ -233,12 +238,13 @@ impl Server {
             .is_none()
     }
 
-    /// Waits until the process ends by itself.
+    /// Waits until the process has ended by itself and all that it printed is in [`Self::log`].
     #[must_use]
     pub fn wait_for_exit(&self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.lock().expect("child").try_wait().expect("waitable") {
+                wait_for_the_rest(&self.collectors);
                 return status;
             }
             assert!(Instant::now() < deadline, "the server does not end\n{}", self.log());
@@ -320,7 +326,7 @@ fn collect(
     pipe: impl Read + Send + 'static,
     log: Arc<Mutex<Output>>,
     listening: Option<std::sync::mpsc::Sender<SocketAddr>>,
-) {
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             if let (Some(listening), Some(addr)) = (&listening, address_in(&line)) {
@@ -336,6 +342,13 @@ fn collect(
             }
             log.lines.push(line);
         }
+    })
+}
+
+/// Waits until everything was read that a process printed before it ended. Its pipes end with it.
+fn wait_for_the_rest(collectors: &[JoinHandle<()>]) {
+    super::wait_until("the last words of the server are read", || {
+        collectors.iter().all(JoinHandle::is_finished)
     });
 }
 
