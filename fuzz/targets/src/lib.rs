@@ -13,6 +13,7 @@ mod http_head;
 mod message_pack;
 mod session;
 mod strict;
+mod tls_handshake;
 
 pub use client_json::client_json;
 pub use configuration::configuration;
@@ -21,12 +22,13 @@ pub use frames::frames;
 pub use http_head::http_head;
 pub use message_pack::message_pack;
 pub use session::session;
+pub use tls_handshake::tls_handshake;
 
 /// A target: any bytes, and a panic if they break a promise.
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its folders and of its fuzzer.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("client_json", client_json),
     ("configuration", configuration),
     ("forwarded", forwarded),
@@ -34,4 +36,5 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("http_head", http_head),
     ("message_pack", message_pack),
     ("session", session),
+    ("tls_handshake", tls_handshake),
 ];

@@ -1,6 +1,7 @@
 //! A scripted client: asks for an upgrade, sends what it is told, and remembers everything it gets.
 
 use crate::frames::{Frame, Input, masked_binary, masked_close, masked_ping, masked_pong, masked_text};
+use crate::tls::ClientTls;
 use serde_json::Value;
 use signal_fish_core::ListenerIndex;
 use std::collections::VecDeque;
@@ -47,6 +48,8 @@ enum Stage {
 pub struct Client {
     /// The listener that it connects to.
     pub(crate) listener: ListenerIndex,
+    /// Its TLS, if it speaks that.
+    pub(crate) tls: Option<Box<ClientTls>>,
     stage: Stage,
     input: Input,
     /// Frames that wait for the upgrade.
@@ -117,6 +120,7 @@ impl Client {
     fn new(stage: Stage, outgoing: Vec<u8>) -> Self {
         Self {
             listener: ListenerIndex::default(),
+            tls: None,
             stage,
             input: Input::default(),
             waiting: VecDeque::new(),
@@ -222,7 +226,8 @@ impl Client {
 
     /// Whether it sends anything, or ends.
     pub(crate) fn has_outgoing(&self) -> bool {
-        !self.outgoing.is_empty() || !self.sent.is_empty() || self.finishes
+        let sealed = self.tls.as_ref().is_some_and(|tls| tls.has_output());
+        !self.outgoing.is_empty() || !self.sent.is_empty() || self.finishes || sealed
     }
 
     /// Messages that it has sent since the last call, and whether it sends other bytes as well.
@@ -232,7 +237,11 @@ impl Client {
 
     /// What it sends, and whether it ends behind that.
     pub(crate) fn take_outgoing(&mut self) -> (Vec<u8>, bool) {
-        (std::mem::take(&mut self.outgoing), self.finishes)
+        let outgoing = std::mem::take(&mut self.outgoing);
+        match &mut self.tls {
+            None => (outgoing, self.finishes),
+            Some(tls) => tls.seal(&outgoing, self.finishes),
+        }
     }
 
     /// The server's direction has ended.
@@ -252,7 +261,10 @@ impl Client {
 
     /// Bytes of the server.
     pub(crate) fn hear(&mut self, bytes: &[u8]) {
-        self.input.push(bytes);
+        match &mut self.tls {
+            None => self.input.push(bytes),
+            Some(tls) => self.input.push(&tls.open(bytes)),
+        }
         while let Stage::Asking(upgrading) = self.stage {
             if !self.hear_answer(upgrading) {
                 return;

@@ -153,7 +153,7 @@ impl Ledger {
     pub(crate) fn asked(&mut self, id: Id, ask: &Ask) {
         let account = &mut self.accounts[id];
         assert_eq!(account.asked, None, "client {id} asks twice");
-        if let Ask::Connect { ip } = ask {
+        if let Ask::Connect { ip } | Ask::ConnectSecurely { ip } = ask {
             assert_eq!(*ip, account.ip, "client {id} asks for another address");
             account.asked = Some(Asked::Ticket);
         } else {

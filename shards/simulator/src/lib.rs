@@ -6,7 +6,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | [`world`] | a server and its clients, step by step; what holds after every step |
-//! | `client`, `frames`, `messages` | what clients send and get |
+//! | `client`, `frames`, `messages`, `tls` | what clients send and get |
 //! | [`schedule`] | random schedules with every fault, and how a failing one is shrunk |
 //! | [`ledger`] | what every client was promised, what came, and why they differ |
 //! | `network`, `sockets`, `post` | what carries bytes and mail, and its faults |
@@ -32,12 +32,14 @@ mod random;
 mod replay;
 mod sink;
 mod sockets;
+mod tls;
 
 pub use client::{Client, Got, upgrade, upgrade_at};
 pub use frames::{masked_binary, masked_close, masked_ping, masked_pong, masked_text};
 pub use network::{ConnectionId, End, Line, Network, Place};
-pub use plan::{MATCHBOX, RELAY, open_limits, options, other_sites, site, sites};
+pub use plan::{MATCHBOX, RELAY, SECURE, open_limits, options, other_sites, site, sites};
 pub use post::{Mailroom, SimulatedPost};
 pub use random::Sequence;
 pub use replay::seeds;
 pub use sockets::{LOCALHOST, SimulatedSockets, Socket};
+pub use tls::{ClientTls, Version, acceptor};

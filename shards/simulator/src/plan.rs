@@ -47,6 +47,9 @@ pub const MATCHBOX: ListenerIndex = ListenerIndex(1);
 /// The listener of the room relay.
 pub const RELAY: ListenerIndex = ListenerIndex(2);
 
+/// The listener that serves the same as the main one over TLS, where there is one ([`Design::tls`](crate::world::Design)).
+pub const SECURE: ListenerIndex = ListenerIndex(3);
+
 /// What the other listeners serve.
 #[must_use]
 pub fn other_sites() -> Vec<Site<Protocol>> {

@@ -154,11 +154,9 @@ impl Sockets for SimulatedSockets {
 
     fn stop_accepting(&mut self, last: impl Fn(ListenerIndex) -> Vec<u8>) {
         self.calls += 1;
-        // Which listener somebody waits at makes no difference here.
-        let last = last(ListenerIndex::default());
         let mut network = self.network();
-        for id in network.stop_listening(self.shard) {
-            refuse(&mut network, id, &last);
+        for (listener, id) in network.stop_listening(self.shard) {
+            refuse(&mut network, id, &last(listener));
         }
     }
 }

@@ -20,13 +20,13 @@ mod turns;
 use crate::client::Client;
 use crate::ledger::Ledger;
 use crate::network::{ConnectionId, Line, Network};
-use crate::plan::EPOCH;
+use crate::plan::{EPOCH, SECURE};
 use crate::post::{Mailroom, SimulatedPost};
 use crate::random::Sequence;
 use crate::sockets::SimulatedSockets;
 use signal_fish_core::admission::{Admission, Ask, Limits};
 use signal_fish_core::entry::{Routing, draw_hashing};
-use signal_fish_core::http::Sites;
+use signal_fish_core::http::{Site, Sites};
 use signal_fish_core::protocol;
 use signal_fish_core::protocol::matchbox::Matchbox;
 use signal_fish_core::protocol::relay::Relay;
@@ -145,7 +145,15 @@ impl World {
             matchbox: design.matchbox,
             relay: design.relay,
         };
-        let sites = Arc::new(Sites::new(design.site, design.other_sites));
+        let mut other_sites = design.other_sites;
+        if design.tls {
+            other_sites.push(Site {
+                secure: true,
+                ..design.site.clone()
+            });
+            assert_eq!(other_sites.len(), usize::from(SECURE.0), "it is the last listener");
+        }
+        let sites = Arc::new(Sites::new(design.site, other_sites));
         let ledger = design.keeps_ledger.then(|| {
             let ledger = Ledger::new(
                 Arc::clone(&settings.signal_fish),
@@ -158,7 +166,7 @@ impl World {
         let runner = |index| {
             let index = ShardIndex(index);
             let plan = Plan {
-                tls: None,
+                tls: design.tls.then(|| crate::tls::acceptor(false)),
                 index,
                 settings: settings.clone(),
                 sites: Arc::clone(&sites),

@@ -152,7 +152,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 }
             }
             (Received::Nothing, Some(connection)) if taken.more || !connection.ended => {
-                connection.readable = taken.more
+                connection.readable = taken.more;
+                if taken.ciphertext > 0 {
+                    // A part of a record is a sign of life as well.
+                    connection.lives(self.now.monotonic);
+                }
             }
             (Received::Ended, _) => {
                 self.leave(slot, protocol, Cause::Ended);

@@ -159,12 +159,12 @@ impl Network {
         }
     }
 
-    pub(crate) fn stop_listening(&mut self, shard: ShardIndex) -> Vec<ConnectionId> {
+    pub(crate) fn stop_listening(&mut self, shard: ShardIndex) -> Vec<(ListenerIndex, ConnectionId)> {
         let watch = &mut self.watches[usize::from(shard.0)];
         watch.listening = false;
         watch.newcomers.clear();
-        let queue: Vec<_> = watch.queue.drain(..).map(|(_, id)| id).collect();
-        for &id in &queue {
+        let queue: Vec<_> = watch.queue.drain(..).collect();
+        for &(_, id) in &queue {
             self.connections[id].place = Place::Unwatched;
         }
         queue

@@ -35,6 +35,8 @@ pub(super) fn design(seed: u64) -> Design {
     if random.chance(20) {
         options.slots_max = 6 + random.up_to(12);
     }
+    // From a stream of its own: seeds that were worth remembering before there was TLS stay what they were.
+    design.tls = Sequence::stream(seed, 203).chance(15);
     design
 }
 

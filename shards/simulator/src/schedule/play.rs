@@ -8,7 +8,9 @@ use super::step::{CLIENTS, Draw, Kind};
 use crate::client::Client;
 use crate::ledger::Rule;
 use crate::network::Line;
+use crate::plan::SECURE;
 use crate::random::Sequence;
+use crate::tls::Version;
 use crate::world::{Id, World};
 use serde_json::Value;
 use signal_fish_core::ShardIndex;
@@ -37,6 +39,8 @@ struct Run {
     world: World,
     cast: Cast,
     shards: u16,
+    /// Some clients speak TLS.
+    tls: bool,
     drain_timeout: Duration,
     ping_timeout: Duration,
     drained: bool,
@@ -54,6 +58,7 @@ pub fn play(schedule: &Schedule) -> Played {
     let (drain_timeout, ping_timeout) = (design.options.drain_timeout, design.options.ping_timeout);
     let mut run = Run {
         shards: design.shards,
+        tls: design.tls,
         world: World::build(design),
         cast: Cast::new(1 + random.up_to(3)),
         drain_timeout,
@@ -252,6 +257,12 @@ impl Run {
 
     fn connect(&mut self, client: usize, new: Client, random: &mut Sequence) -> Id {
         let (address, shard) = (self.address(client), self.shard(random));
+        let new = if self.tls && random.chance(60) {
+            let version = Version::ALL[random.up_to(1)];
+            new.at(SECURE).over(version, random.chance(70))
+        } else {
+            new
+        };
         let id = self.world.enter(shard, address, new);
         self.cast.ids[client] = Some(id);
         self.world.clients[id].answers_pings = random.chance(50);

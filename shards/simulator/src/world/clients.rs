@@ -49,6 +49,17 @@ impl World {
         id
     }
 
+    /// The bytes that a client would put on the wire now. Whoever takes them puts them there.
+    pub fn take_bytes(&mut self, id: Id) -> Vec<u8> {
+        self.clients[id].take_outgoing().0
+    }
+
+    /// Puts bytes of a client on the wire, as they are, and lets everything settle.
+    pub fn put_bytes(&mut self, id: Id, bytes: &[u8]) {
+        self.network().write(id, bytes, false);
+        self.settle();
+    }
+
     /// Sends JSON and lets everything settle.
     pub fn send(&mut self, id: Id, message: Value) {
         self.send_text(id, &message.to_string());

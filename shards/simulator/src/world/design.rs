@@ -30,6 +30,8 @@ pub struct Design {
     pub site: Site<Protocol>,
     /// What the other listeners serve.
     pub other_sites: Vec<Site<Protocol>>,
+    /// Whether there is a listener with TLS, behind the others ([`SECURE`](crate::SECURE)).
+    pub tls: bool,
     /// What new connections do with bytes.
     pub line: Line,
     /// Whether a [ledger](crate::ledger) is kept. It knows Signal Fish over WebSocket, from clients without a proxy.
@@ -51,9 +53,16 @@ impl Design {
             other_sites: other_sites(),
             matchbox: matchbox::Settings::default(),
             relay: relay::Settings::default(),
+            tls: false,
             line: Line::default(),
             keeps_ledger: false,
         }
+    }
+
+    /// With a listener for clients with TLS.
+    #[must_use]
+    pub fn with_tls(self) -> Self {
+        Self { tls: true, ..self }
     }
 
     /// With these settings, those of connections included.

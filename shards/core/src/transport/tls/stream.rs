@@ -87,6 +87,13 @@ impl Secure {
         let (mut filled, mut ciphertext, mut drained) = (0, 0, false);
         loop {
             filled += self.take_plaintext(&mut out[filled..]);
+            let is_over = filled < out.len() && (self.failed || self.peer_closed);
+            let end = if is_over && filled == 0 && ended {
+                // Behind what the peer announced the connection may have been lost.
+                discard(&mut raw, scratch)
+            } else {
+                Received::Ended
+            };
             let taken = |received, more| Taken {
                 received,
                 more,
@@ -96,8 +103,8 @@ impl Secure {
             if filled == out.len() {
                 return taken(so_far(Received::Nothing), true);
             }
-            if self.failed || self.peer_closed {
-                return taken(so_far(Received::Ended), true);
+            if is_over {
+                return taken(so_far(end), true);
             }
             if !self.held.is_empty() {
                 let held = std::mem::take(&mut self.held);
@@ -246,6 +253,19 @@ impl Secure {
             }
         }
     }
+}
+
+/// Throws away what comes behind the end of a session. Returns how the connection ended: whether it is lost.
+fn discard(raw: &mut impl FnMut(&mut [u8]) -> Received, scratch: &mut [u8]) -> Received {
+    let mut discarded = 0;
+    while discarded < CIPHERTEXT_BYTES_MAX {
+        match raw(scratch) {
+            Received::Bytes(count) => discarded += count,
+            Received::Lost => return Received::Lost,
+            Received::Nothing | Received::Ended => break,
+        }
+    }
+    Received::Ended
 }
 
 /// Nothing of a session belongs into debug output.
