@@ -63,6 +63,8 @@ pub(crate) fn refusal(refusal: &admission::Refusal) -> &'static str {
         Refusal::ConnectionRate => "too many connections of this address in a short time",
         Refusal::MessageRate { .. } => "too many messages of this address",
         Refusal::AuthenticationRate => "too many authentications of this app",
+        Refusal::App => "no such app",
+        Refusal::Directory => "the directory of apps does not answer",
         Refusal::RoomFull => "the room is full",
         Refusal::BreakerOpen => "Redis does not answer for the moment",
         Refusal::Redis => "Redis failed",
