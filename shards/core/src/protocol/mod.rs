@@ -288,12 +288,6 @@ impl Protocols {
         self.signal_fish.kick(now, fx, room, member, reason)
     }
 
-    /// Game data messages that were relayed since the start.
-    #[must_use]
-    pub fn relayed(&self) -> u64 {
-        self.signal_fish.relayed()
-    }
-
     /// When those asked to join who entered a room since the last call.
     pub fn take_joined(&mut self) -> impl Iterator<Item = Duration> {
         self.signal_fish.take_joined()

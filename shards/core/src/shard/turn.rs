@@ -3,6 +3,7 @@
 
 use super::connection::Phase;
 use super::mail::{Mail, Post, Request};
+use super::meter::Forwarded;
 use super::state::Shard;
 use crate::Now;
 use crate::slot::Slot;
@@ -66,13 +67,23 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// clock, from which latencies are measured.
     pub fn turn_ended(&mut self, now: Duration) {
         let began = self.now.monotonic;
-        let relayed = self.protocols.relayed();
-        let fresh = relayed - std::mem::replace(&mut self.relayed, relayed);
+        let read = self.forwarded_since_last_turn();
         let sent_all = self.due.is_empty() && !self.effects.outboxes.has_fresh();
-        self.meter.turn_ended(began, now, fresh, sent_all);
+        self.meter.turn_ended(began, now, read, sent_all);
         for asked_at in self.protocols.take_joined() {
             self.meter.joins.record(now.saturating_sub(asked_at), 1);
         }
+    }
+
+    /// Messages for others that were read in this turn, if there are any.
+    fn forwarded_since_last_turn(&mut self) -> Option<Forwarded> {
+        let game_data = self.protocols.signal_fish.relayed();
+        let of_relay = self.protocols.relay.counters().messages;
+        let before = std::mem::replace(&mut self.forwarded, Forwarded { game_data, of_relay });
+        (before != self.forwarded).then(|| Forwarded {
+            game_data: game_data - before.game_data,
+            of_relay: of_relay - before.of_relay,
+        })
     }
 
     fn tell_observer(&mut self) {
