@@ -145,8 +145,14 @@ fn metrics_have_their_documented_names() {
         harness::wait_until(line, || has(line));
     }
     let (_, body) = request(address, "GET", "/metrics");
-    let fanouts = body.lines().find(|line| line.starts_with("signaling_fanout_duration_seconds_count{"));
-    assert_eq!(fanouts, Some("signaling_fanout_duration_seconds_count{shard=\"0\"} 5"), "{body}");
+    let fanouts = body
+        .lines()
+        .find(|line| line.starts_with("signaling_fanout_duration_seconds_count{"));
+    assert_eq!(
+        fanouts,
+        Some("signaling_fanout_duration_seconds_count{shard=\"0\"} 5"),
+        "{body}"
+    );
     let locked = json!({"security": {"require_metrics_auth": true, "metrics_auth_token": "a token of the metrics"}});
     let (_server, address) = start(1, json!({}), locked);
     assert_eq!(request(address, "GET", "/metrics").0, 401);

@@ -120,7 +120,10 @@ impl Meter {
         }
         if sent_all && let Some((since, unsent)) = self.unsent.take() {
             let took = now.saturating_sub(since);
-            for (latency, count) in [(&mut self.relays, unsent.game_data), (&mut self.fanouts, unsent.of_relay)] {
+            for (latency, count) in [
+                (&mut self.relays, unsent.game_data),
+                (&mut self.fanouts, unsent.of_relay),
+            ] {
                 if count > 0 {
                     latency.record(took, count);
                 }
