@@ -506,6 +506,18 @@ fn the_log_names_the_address_of_a_client() {
 }
 
 #[test]
+fn the_log_says_why_a_client_did_not_get_in() {
+    let (server, address) = start(1, json!({}), json!({}));
+    expect_refusal(address, "/?token=xyzzy", "", 1008, "Invalid roomId");
+    harness::wait_until("the refusal is logged with the address", || {
+        let log = server.log();
+        let mut closed = log.lines().filter(|line| line.contains("\"closed\""));
+        closed.any(|line| line.contains("127.0.0.1") && line.contains("Invalid roomId"))
+    });
+    assert!(!server.log().contains("xyzzy"));
+}
+
+#[test]
 fn a_faulty_url_of_redis_stops_the_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = binary(&dir);

@@ -107,8 +107,8 @@ impl Protocols {
         let of_matchbox = Box::new(StdRng::from_rng(&mut *random));
         let of_relay = Box::new(StdRng::from_rng(&mut *random));
         Self {
-            matchbox: Matchbox::new(settings.matchbox, routing.clone(), of_matchbox),
-            relay: Relay::new(settings.relay, routing.clone(), of_relay),
+            matchbox: Matchbox::new(settings.matchbox, shard, routing.clone(), of_matchbox),
+            relay: Relay::new(settings.relay, shard, routing.clone(), of_relay),
             signal_fish: SignalFish::new(settings.signal_fish, shard, routing.clone(), random),
         }
     }

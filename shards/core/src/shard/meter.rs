@@ -110,23 +110,34 @@ pub(super) struct Forwarded {
 }
 
 impl Meter {
-    /// A turn is over. These messages were read in it; `sent_all`: nothing of what was produced is left to be sent.
-    pub(super) fn turn_ended(&mut self, began: Duration, now: Duration, read: Option<Forwarded>, sent_all: bool) {
+    /// These messages were read in the turn that began then.
+    #[inline(never)]
+    pub(super) fn read(&mut self, began: Duration, read: Forwarded) {
+        let (_, unsent) = self.unsent.get_or_insert((began, Forwarded::default()));
+        unsent.game_data += read.game_data;
+        unsent.of_relay += read.of_relay;
+    }
+
+    /// A turn is over. `sent_all`: nothing of what was produced is left to be sent.
+    pub(super) fn turn_ended(&mut self, began: Duration, now: Duration, sent_all: bool) {
         self.turns.record(now.saturating_sub(began), 1);
-        if let Some(read) = read {
-            let (_, unsent) = self.unsent.get_or_insert((began, Forwarded::default()));
-            unsent.game_data += read.game_data;
-            unsent.of_relay += read.of_relay;
+        if sent_all && self.unsent.is_some() {
+            self.all_sent(now);
         }
-        if sent_all && let Some((since, unsent)) = self.unsent.take() {
-            let took = now.saturating_sub(since);
-            for (latency, count) in [
-                (&mut self.relays, unsent.game_data),
-                (&mut self.fanouts, unsent.of_relay),
-            ] {
-                if count > 0 {
-                    latency.record(took, count);
-                }
+    }
+
+    #[inline(never)]
+    fn all_sent(&mut self, now: Duration) {
+        let Some((since, unsent)) = self.unsent.take() else {
+            return;
+        };
+        let took = now.saturating_sub(since);
+        for (latency, count) in [
+            (&mut self.relays, unsent.game_data),
+            (&mut self.fanouts, unsent.of_relay),
+        ] {
+            if count > 0 {
+                latency.record(took, count);
             }
         }
     }
@@ -167,15 +178,17 @@ mod tests {
 
     #[test]
     fn a_message_is_relayed_when_its_last_send_is_done() {
-        let read = |game_data, of_relay| Some(Forwarded { game_data, of_relay });
         let mut meter = Meter::default();
-        meter.turn_ended(NOW, MS, read(2, 0), false);
-        meter.turn_ended(5 * MS, 6 * MS, read(1, 4), false);
+        let read = |game_data, of_relay| Forwarded { game_data, of_relay };
+        meter.read(NOW, read(2, 0));
+        meter.turn_ended(NOW, MS, false);
+        meter.read(5 * MS, read(1, 4));
+        meter.turn_ended(5 * MS, 6 * MS, false);
         assert_eq!((meter.relays.count(), meter.fanouts.count()), (0, 0));
-        meter.turn_ended(9 * MS, 20 * MS, None, true);
+        meter.turn_ended(9 * MS, 20 * MS, true);
         assert_eq!((meter.relays.count(), meter.relays.sum()), (3, 60 * MS));
         assert_eq!((meter.fanouts.count(), meter.fanouts.sum()), (4, 80 * MS));
-        meter.turn_ended(30 * MS, 31 * MS, None, true);
+        meter.turn_ended(30 * MS, 31 * MS, true);
         assert_eq!((meter.relays.count(), meter.turns.count()), (3, 4));
     }
 }
