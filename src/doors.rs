@@ -59,7 +59,7 @@ pub(crate) fn doors(config: &Config) -> Vec<Door> {
     let relay = config.relay_address().map(|address| Door {
         serves: Serves::Relay,
         address,
-        tls,
+        tls: tls && config.relay.tls,
     });
     [Some(main), matchbox, relay].into_iter().flatten().collect()
 }

@@ -156,7 +156,7 @@ fn every_metric_has_help_type_and_a_value() {
     for metric in metrics::METRICS {
         let name = metric.name;
         if name == "signal_fish_tls_certificate_expiry_seconds" {
-            // Without TLS there is no certificate; `tests/tls_is_served.rs` looks at one.
+            // Without TLS there is no certificate; `tests/tls_is_served` looks at one.
             assert!(!text.contains(name));
             continue;
         }

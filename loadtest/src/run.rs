@@ -95,6 +95,7 @@ pub fn run(plan: &Plan, stop: &AtomicBool, watch: &mut dyn FnMut(&Sample)) -> Re
     let tag = run_tag();
     // The first is taken before any connection, so that the server's memory at rest is known.
     let mut samples = vec![take_sample(&plan, epoch, &gate, &published)];
+    let failed = AtomicBool::new(false);
     let outcomes = std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for thread in 0..plan.threads {
@@ -104,8 +105,14 @@ pub fn run(plan: &Plan, stop: &AtomicBool, watch: &mut dyn FnMut(&Sample)) -> Re
                 run: tag,
                 first_room: (0..thread).map(|earlier| plan.share(earlier).rooms).sum(),
             };
-            let (gate, published) = (&gate, &published[thread]);
-            let work = move || drive(&part, epoch, gate, stop, published);
+            let (gate, published, failed) = (&gate, &published[thread], &failed);
+            let work = move || {
+                let alarm = Alarm(failed);
+                let is_over = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+                let outcomes = drive(&part, epoch, gate, &is_over, published)?;
+                std::mem::forget(alarm);
+                Ok(outcomes)
+            };
             let name = format!("load-{thread}");
             let handle = std::thread::Builder::new().name(name).spawn_scoped(scope, work);
             threads.push(handle.map_err(|error| format!("cannot start a thread: {error}"))?);
@@ -139,12 +146,21 @@ pub fn run(plan: &Plan, stop: &AtomicBool, watch: &mut dyn FnMut(&Sample)) -> Re
     ))
 }
 
+/// Raised by a thread that fails or panics: the others would wait for it at the gate for ever.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// One thread: turns of the loop until every load on it is over.
 fn drive(
     part: &Part,
     epoch: Instant,
     gate: &Arc<Gate>,
-    stop: &AtomicBool,
+    is_over: &dyn Fn() -> bool,
     published: &Published,
 ) -> Result<Vec<Outcome>, String> {
     let seed = part.run << 8 | u32::try_from(part.thread).unwrap_or(0);
@@ -165,7 +181,7 @@ fn drive(
             next_publication_ns = now_ns + PUBLISH_NS;
             publish(&loads, published);
         }
-        if stop.load(Ordering::Relaxed) {
+        if is_over() {
             if stopped.is_none() {
                 gate.end_early(now_ns);
                 (0..).zip(&mut loads).for_each(|(owner, load)| {

@@ -213,6 +213,7 @@ fn member(member: &MemberDetail) -> Value {
         "is_ready": member.is_ready,
         "is_authority": member.is_authority,
         "address": member.address,
+        "certificate_sha256": member.certificate,
         "unsent_bytes": member.unsent_bytes,
     })
 }

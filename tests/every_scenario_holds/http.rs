@@ -264,7 +264,7 @@ fn proxies_introduce_their_clients() {
         "proxy_protocol": true,
         "trusted_proxies": ["127.0.0.2"],
         "max_connections_per_ip": 1,
-        // The header stands in front of TLS, which is another test (`tests/tls_is_served.rs`).
+        // The header stands in front of TLS, which is another test (`tests/tls_is_served`).
         "transport": {"tls": {"enabled": false}},
     }}));
     let (proxy, stranger) = (IpAddr::from([127, 0, 0, 2]), IpAddr::from([127, 0, 0, 3]));

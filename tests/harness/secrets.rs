@@ -9,9 +9,11 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 const CHARS_MIN: usize = 8;
 
 /// Fields whose values may be logged: ids that say nothing to those who read them, and words of the protocol. Apps are
-/// logged as the configuration spells them.
-const MAY_BE_LOGGED: [&str; 7] = [
+/// logged as the configuration spells them. The fingerprint of a certificate names a client to operators; everybody who saw
+/// the certificate knows it.
+const MAY_BE_LOGGED: [&str; 8] = [
     "type",
+    "fingerprint",
     "app_id",
     "player_id",
     "room_id",

@@ -25,7 +25,25 @@ impl Net {
             _ => end,
         };
         self.ended.push((id, connection.owner, connection.tag, end));
-        self.forget(id);
+        self.release(id);
+    }
+
+    /// Drops the connection without a word, as a dying network does, and forgets it: no event follows, not even of an end
+    /// that was found in this turn.
+    pub fn forget(&mut self, id: ConnectionId) {
+        self.ended.retain(|(ended, ..)| *ended != id);
+        self.release(id);
+    }
+
+    fn release(&mut self, id: ConnectionId) {
+        if self.connection(id).is_none() {
+            return;
+        }
+        let slot = &mut self.slots[id.index as usize];
+        slot.connection = None;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.index);
+        self.live -= 1;
     }
 
     pub(super) fn tell_ended<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>]) {
@@ -57,5 +75,47 @@ impl Net {
             let waited = HANDSHAKE_LIMIT.as_secs();
             self.end(id, End::Refused(format!("no {step} within {waited} s")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Target;
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    /// Forgets every other connection when one has ended.
+    struct Forgetful {
+        all: Vec<ConnectionId>,
+        told: Vec<usize>,
+    }
+
+    impl Handler for Forgetful {
+        fn on_event(&mut self, net: &mut Net, id: ConnectionId, tag: usize, _event: Event<'_>) {
+            self.told.push(tag);
+            for other in self.all.iter().filter(|other| **other != id) {
+                net.forget(*other);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_connection_that_ended_and_was_forgotten_in_one_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let mut net = Net::new(Arc::new(Target::parse(&url).unwrap()), Instant::now(), 1).unwrap();
+        let all: Vec<_> = (0..3).map(|tag| net.open(tag).unwrap()).collect();
+        // All of them are over before the first turn looks.
+        for _ in &all {
+            drop(listener.accept().unwrap());
+        }
+        let mut handlers = [Box::new(Forgetful { all, told: Vec::new() })];
+        while net.live() > 0 {
+            net.turn(&mut handlers, u64::MAX);
+        }
+        net.turn(&mut handlers, 0);
+        assert_eq!(handlers[0].told.len(), 1, "{:?}", handlers[0].told);
     }
 }

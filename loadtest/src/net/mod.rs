@@ -224,18 +224,6 @@ impl Net {
         }
     }
 
-    /// Drops the connection without a word, as a dying network does, and forgets it: no event follows.
-    pub fn forget(&mut self, id: ConnectionId) {
-        if self.connection(id).is_none() {
-            return;
-        }
-        let slot = &mut self.slots[id.index as usize];
-        slot.connection = None;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(id.index);
-        self.live -= 1;
-    }
-
     /// Sends what is queued, waits until something happens or `until_ns`, and hands every event to its owner in
     /// `handlers`.
     pub fn turn<H: Handler + ?Sized>(&mut self, handlers: &mut [Box<H>], until_ns: u64) {

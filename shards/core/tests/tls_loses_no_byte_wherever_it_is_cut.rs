@@ -423,11 +423,39 @@ fn a_long_chain_is_refused_before_it_is_looked_at() {
     let acceptor = acceptor(ClientAuth::Require(vec![root.der().clone()]), None);
     let (certificate, key) = leaf(&root);
     let other = leaf(&authority()).0;
-    for (intermediates, accepted) in [(0, true), (3, true), (4, false), (20, false)] {
-        let mut chain = vec![certificate.clone()];
-        chain.resize(1 + intermediates, other.clone());
-        let config = Arc::new(config(&version::TLS13, Some((chain, key.clone_key()))));
-        assert_eq!(connect(&acceptor, &config, b"").is_ok(), accepted, "{intermediates}");
+    for version in VERSIONS {
+        for (intermediates, accepted) in [(0, true), (3, true), (4, false), (20, false), (100, false)] {
+            let mut chain = vec![certificate.clone()];
+            chain.resize(1 + intermediates, other.clone());
+            let config = Arc::new(config(version, Some((chain, key.clone_key()))));
+            assert_eq!(connect(&acceptor, &config, b"").is_ok(), accepted, "{intermediates}");
+        }
+    }
+}
+
+#[test]
+fn a_handshake_is_read_up_to_its_limit_however_it_comes() {
+    let acceptor = acceptor(ClientAuth::None, None);
+    for (names, accepted) in [(100, true), (1_000, false)] {
+        let mut config = config(&version::TLS13, None);
+        // A ClientHello that is well-formed and long.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols.resize(names, vec![b'x'; 30]);
+        let config = Arc::new(config);
+        let mut client = client(&config);
+        let hello = said(&mut client);
+        assert_eq!(hello.len() < HANDSHAKE_BYTES_MAX, accepted);
+        for piece in [hello.len(), 8 * 1024, 100] {
+            let mut secure = Secure::accept(&acceptor).expect("a session");
+            let pieces = hello.chunks(piece).map(|piece| secure.shake_hands(piece));
+            let last = pieces.last().expect("a piece");
+            let expected = if accepted {
+                Progress::Partial { worked: true }
+            } else {
+                Progress::Failed
+            };
+            assert_eq!(last, expected, "{names} in pieces of {piece}");
+        }
     }
 }
 

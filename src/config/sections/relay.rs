@@ -71,6 +71,9 @@ section! {
             .unit("milliseconds")
             .weigh("`server.drain_timeout_secs` holds as well.");
 
+        /// Whether the listener has TLS, where `security.transport.tls` is on.
+        pub tls: bool = key("relay.tls", Bool, true);
+
         /// Whether clients must come with TLS. Behind a trusted proxy its `X-Forwarded-Proto` decides.
         pub require_wss: bool = key("relay.require_wss", Bool, RELAY.require_wss)
             .weigh("Others are closed with 1008.");

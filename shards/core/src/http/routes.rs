@@ -6,7 +6,7 @@ use super::client_address::TrustedProxies;
 use super::desk::Access;
 use super::head::Head;
 use super::origins::Origins;
-use super::token_binding::{Binding, TokenBinding};
+use super::token_binding::{self, Binding, TokenBinding};
 use super::upgrade::{self, Asks, Upgrade};
 use crate::slot::ListenerIndex;
 use std::net::IpAddr;
@@ -177,7 +177,9 @@ impl<P: Copy + PartialEq> Site<P> {
             if standing.draining {
                 return Err(answer::draining());
             }
-            match self.handshake(protocol, head, peer, standing.certificate) {
+            let certificate =
+                token_binding::client_certificate(head, &self.trusted_proxies, peer, standing.certificate);
+            match self.handshake(protocol, head, certificate.as_deref()) {
                 Ok((binding, answer)) => {
                     return Ok(Served::Upgrade(Upgrade {
                         protocol,
@@ -185,6 +187,7 @@ impl<P: Copy + PartialEq> Site<P> {
                         room: self.room(head)?,
                         asks: Asks::of(head),
                         is_secure: self.trusted_proxies.says_secure(peer, head),
+                        certificate,
                         query: head.query.map(Box::from),
                         binding: binding.map(Box::new),
                         answer,
@@ -224,14 +227,11 @@ impl<P: Copy + PartialEq> Site<P> {
         &self,
         protocol: P,
         head: &Head<'_>,
-        peer: IpAddr,
-        certificate: Option<[u8; 32]>,
+        certificate: Option<&str>,
     ) -> Result<(Option<Binding>, Vec<u8>), Answer> {
         let key = upgrade::check(head, &self.origins)?;
         let binding = match &self.token_binding {
-            Some(rules) if rules.protocol == protocol => {
-                rules.negotiate(head, key, &self.trusted_proxies, peer, certificate)?
-            }
+            Some(rules) if rules.protocol == protocol => rules.negotiate(head, key, certificate)?,
             _ => None,
         };
         let answer = upgrade::accept(key, binding.as_ref());

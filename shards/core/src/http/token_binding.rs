@@ -60,19 +60,16 @@ const FINGERPRINT_HEADERS: [&str; 2] = ["x-signalfish-client-cert-sha256", "x-fo
 const CERTIFICATE_HEADER: &str = "x-amzn-mtls-clientcert";
 
 impl<P> TokenBinding<P> {
-    /// What the upgrade comes to: a binding, none, or a refusal. `key` is the value of `Sec-WebSocket-Key`.
+    /// What the upgrade comes to: a binding, none, or a refusal. `key` is the value of `Sec-WebSocket-Key`, `certificate` the
+    /// fingerprint of the client's certificate.
     pub(super) fn negotiate(
         &self,
         head: &Head<'_>,
         key: &[u8],
-        proxies: &TrustedProxies,
-        peer: IpAddr,
-        certificate: Option<[u8; 32]>,
+        certificate: Option<&str>,
     ) -> Result<Option<Binding>, Answer> {
         let fingerprint = if self.require_client_fingerprint {
-            let own = certificate.map(|digest| HEXLOWER.encode(&digest).into());
-            let found = if proxies.trusts(peer) { fingerprint(head) } else { own };
-            Some(found.ok_or_else(|| answer::unauthorized("client certificate fingerprint required"))?)
+            Some(certificate.ok_or_else(|| answer::unauthorized("client certificate fingerprint required"))?)
         } else {
             None
         };
@@ -87,7 +84,7 @@ impl<P> TokenBinding<P> {
         Ok(Some(Binding {
             version,
             key,
-            fingerprint,
+            fingerprint: fingerprint.map(Box::from),
         }))
     }
 }
@@ -113,6 +110,21 @@ fn offered(head: &Head<'_>) -> Result<Option<BindingVersion>, Answer> {
         return Err(answer::bad_request("unsupported token binding subprotocol"));
     }
     Ok(None)
+}
+
+/// Lower-case hex SHA-256 of the client's certificate (T12). `own`: the one that was shown to this server. Of a trusted proxy
+/// its headers count instead.
+pub(super) fn client_certificate(
+    head: &Head<'_>,
+    proxies: &TrustedProxies,
+    peer: IpAddr,
+    own: Option<[u8; 32]>,
+) -> Option<Box<str>> {
+    if proxies.trusts(peer) {
+        fingerprint(head)
+    } else {
+        own.map(|digest| HEXLOWER.encode(&digest).into())
+    }
 }
 
 /// Lower-case hex SHA-256 of the client's certificate, as a trusted proxy tells it. The first header that is not empty
@@ -183,18 +195,17 @@ mod tests {
         let head = Head::parse(bytes.as_bytes(), &mut headers).expect("a head");
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().expect("a network")], Default::default());
         let peer = peer.parse().expect("an address");
-        rules
-            .negotiate(&head, key, &proxies, peer, Some([0xab; 32]))
-            .map_err(|answer| {
-                let form = answer::Form {
-                    headers: "",
-                    without_body: false,
-                    closes: false,
-                };
-                let mut out = Vec::new();
-                answer.write(form, &mut out);
-                String::from_utf8(out).expect("text")
-            })
+        let certificate = client_certificate(&head, &proxies, peer, Some([0xab; 32]));
+        rules.negotiate(&head, key, certificate.as_deref()).map_err(|answer| {
+            let form = answer::Form {
+                headers: "",
+                without_body: false,
+                closes: false,
+            };
+            let mut out = Vec::new();
+            answer.write(form, &mut out);
+            String::from_utf8(out).expect("text")
+        })
     }
 
     fn rules(required: bool, require_client_fingerprint: bool) -> TokenBinding<()> {

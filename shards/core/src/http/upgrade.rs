@@ -24,6 +24,8 @@ pub struct Upgrade<P> {
     pub asks: Asks,
     /// Whether a trusted proxy says that the client came with TLS; `None` if no trusted proxy is between.
     pub is_secure: Option<bool>,
+    /// Lower-case hex SHA-256 of the client's certificate, from its TLS or from a trusted proxy.
+    pub certificate: Option<Box<str>>,
     /// How its messages are signed, if they are.
     pub binding: Option<Box<Binding>>,
     /// The 101 answer. Whoever keeps the connection sends it.

@@ -21,6 +21,8 @@ pub struct Opening {
     pub asks: Asks,
     /// The client came with TLS, as far as this server or a trusted proxy knows.
     pub secure: bool,
+    /// Lower-case hex SHA-256 of its client's certificate, from its TLS or from a trusted proxy (T12).
+    pub certificate: Option<Box<str>>,
     /// The answer to the upgrade, if the protocol itself gives it: see [`Protocol::answers_late`](super::Protocol).
     pub answer: Box<[u8]>,
     /// It has no ticket. Only protocols that answer late see such a connection; they must not let it in.

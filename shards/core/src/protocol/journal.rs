@@ -14,6 +14,8 @@ pub(crate) struct Line<'a> {
     pub(crate) slot: Option<Slot>,
     /// Address of the client, proxies taken into account as soon as they are known.
     pub(crate) address: Option<IpAddr>,
+    /// Lower-case hex SHA-256 of the client's certificate.
+    pub(crate) certificate: Option<&'a str>,
     pub(crate) app: Option<&'a str>,
     pub(crate) room: Option<RoomId>,
     pub(crate) player: Option<MemberId>,
@@ -31,6 +33,7 @@ impl Line<'_> {
             shard = self.shard.0,
             slot = self.slot.map(display),
             address = self.address.map(display),
+            certificate = self.certificate,
             app = self.app,
             room = self.room.map(display),
             player = self.player.map(display),
@@ -38,6 +41,23 @@ impl Line<'_> {
             reason = self.reason,
             "{message}"
         );
+    }
+}
+
+/// A client is closed by a protocol whose sessions have nothing else to tell.
+#[cold]
+#[inline(never)]
+pub(super) fn closed(shard: ShardIndex, slot: Slot, address: Option<IpAddr>, code: u16, reason: &str) {
+    if is_on() {
+        Line {
+            shard,
+            slot: Some(slot),
+            address,
+            code: Some(code),
+            reason: Some(reason),
+            ..Line::default()
+        }
+        .log("closed");
     }
 }
 

@@ -107,8 +107,8 @@ impl Protocols {
         let of_matchbox = Box::new(StdRng::from_rng(&mut *random));
         let of_relay = Box::new(StdRng::from_rng(&mut *random));
         Self {
-            matchbox: Matchbox::new(settings.matchbox, routing.clone(), of_matchbox),
-            relay: Relay::new(settings.relay, routing.clone(), of_relay),
+            matchbox: Matchbox::new(settings.matchbox, shard, routing.clone(), of_matchbox),
+            relay: Relay::new(settings.relay, shard, routing.clone(), of_relay),
             signal_fish: SignalFish::new(settings.signal_fish, shard, routing.clone(), random),
         }
     }
@@ -288,12 +288,6 @@ impl Protocols {
         self.signal_fish.kick(now, fx, room, member, reason)
     }
 
-    /// Game data messages that were relayed since the start.
-    #[must_use]
-    pub fn relayed(&self) -> u64 {
-        self.signal_fish.relayed()
-    }
-
     /// When those asked to join who entered a room since the last call.
     pub fn take_joined(&mut self) -> impl Iterator<Item = Duration> {
         self.signal_fish.take_joined()
@@ -328,7 +322,7 @@ impl Session {
     }
 
     /// Adds to a line of the log what the session knows on its way.
-    pub(crate) fn add_to<'a>(&self, line: Line<'a>) -> Line<'a> {
+    pub(crate) fn add_to<'a>(&'a self, line: Line<'a>) -> Line<'a> {
         match self {
             Self::SignalFish(session) => session.add_to(line),
         }

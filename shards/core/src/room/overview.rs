@@ -88,6 +88,8 @@ pub struct MemberDetail {
     pub is_authority: bool,
     /// Address of its client.
     pub address: Option<IpAddr>,
+    /// Lower-case hex SHA-256 of its client's certificate.
+    pub certificate: Option<Box<str>>,
     /// Bytes that wait to be sent to it.
     pub unsent_bytes: usize,
 }

@@ -312,6 +312,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             binding,
             asks,
             is_secure,
+            certificate,
             answer,
         } = upgrade;
         let now = self.now.monotonic;
@@ -337,7 +338,9 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             query,
             binding,
             asks,
-            secure: is_secure.unwrap_or(false),
+            // What a trusted proxy says of its client counts more than how the proxy itself came.
+            secure: is_secure.unwrap_or_else(|| connection.tls.is_some()),
+            certificate,
             answer: Box::default(),
             ticketless: false,
         };

@@ -208,6 +208,7 @@ impl State {
         let line = match &self.stage {
             Stage::Opening(_, opening) => Line {
                 address: Some(opening.client),
+                certificate: opening.certificate.as_deref(),
                 ..line
             },
             Stage::Session(session) => session.add_to(line),

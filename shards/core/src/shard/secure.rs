@@ -5,9 +5,11 @@ use super::connection::{Head, Hello, Phase, Standing};
 use super::mail::Post;
 use super::state::Shard;
 use crate::http::Refusal;
+use crate::protocol::journal::{self, Line};
 use crate::slot::Slot;
 use crate::transport::{self, Progress, Received, Secure, Sent, Sockets};
 use crate::ws::frame_length;
+use data_encoding::HEXLOWER;
 
 /// Bytes received from a socket at once on a connection with TLS.
 const RECEIVED_BYTES: usize = 32 * 1024;
@@ -190,6 +192,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
                 } else {
                     counters.handshakes_tls12 += 1;
                 }
+                self.log_certificate(slot);
             }
             Progress::Failed => {
                 self.tls.spend(cost);
@@ -199,6 +202,27 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             }
         }
         true
+    }
+
+    /// Says which certificate the client showed, if it did.
+    #[cold]
+    fn log_certificate(&self, slot: Slot) {
+        if journal::is_on()
+            && let Some(connection) = self.slots.get(slot)
+            && let Some(digest) = connection.tls.as_ref().and_then(|secure| secure.fingerprint())
+        {
+            Line {
+                shard: self.index,
+                slot: Some(slot),
+                address: match &connection.phase {
+                    Phase::Head(head) => Some(head.peer),
+                    _ => None,
+                },
+                certificate: Some(&HEXLOWER.encode(&digest)),
+                ..Line::default()
+            }
+            .log("a certificate was shown");
+        }
     }
 
     /// How many handshakes are under way.

@@ -41,13 +41,18 @@ impl SignalFish {
 
     /// A connection was upgraded.
     pub fn opened(&mut self, cx: &mut Cx<'_>, opening: &Opening) {
-        let rare = opening.binding.as_ref().map(|agreed| {
+        let binding = opening.binding.as_ref().map(|agreed| {
             let (binding, challenge) = Binding::new(agreed, |nonce| self.random.fill_bytes(nonce));
             if let Some(challenge) = challenge {
                 cx.send(Kind::Text, |out| out.extend_from_slice(challenge.as_bytes()));
             }
+            binding
+        });
+        let certificate = opening.certificate.clone();
+        let rare = (binding.is_some() || certificate.is_some()).then(|| {
             Box::new(Rare {
-                binding: Some(binding),
+                binding,
+                certificate,
                 ..Rare::default()
             })
         });

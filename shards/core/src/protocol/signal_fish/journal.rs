@@ -82,9 +82,10 @@ impl SignalFish {
 
 impl Session {
     /// Adds what a session knows wherever it is.
-    pub(crate) fn add_to<'a>(&self, line: Line<'a>) -> Line<'a> {
+    pub(crate) fn add_to<'a>(&'a self, line: Line<'a>) -> Line<'a> {
         Line {
             address: Some(self.ip),
+            certificate: self.certificate(),
             player: Some(self.player_id),
             ..line
         }

@@ -40,13 +40,15 @@ impl SignalFish {
         let room = &entry.room;
         let detail = |id: PlayerId, name: &str, is_spectator, is_ready| {
             let slot = room.members().get(id).map(|member| member.slot);
+            let session = slot.and_then(|slot| self.sessions.get(slot));
             MemberDetail {
                 id,
                 name: name.into(),
                 is_spectator,
                 is_ready,
                 is_authority: room.authority() == Some(id),
-                address: slot.and_then(|slot| self.sessions.get(slot)).map(|session| session.ip),
+                address: session.map(|session| session.ip),
+                certificate: session.and_then(|session| session.certificate()).map(Box::from),
                 unsent_bytes: slot.map_or(0, |slot| fx.outboxes.unsent(slot).len()),
             }
         };

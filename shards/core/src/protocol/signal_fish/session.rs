@@ -37,6 +37,8 @@ pub struct Session {
 pub(super) struct Rare {
     /// How its messages are signed, if they are.
     pub(super) binding: Option<Binding>,
+    /// Lower-case hex SHA-256 of its client's certificate.
+    pub(super) certificate: Option<Box<str>>,
     /// Until when joins are refused without a question, because a window of its address is used up. A refused attempt costs
     /// less than an accepted one.
     pub(super) joins_refused: Duration,
@@ -61,6 +63,11 @@ impl Session {
     /// How its messages are signed, if they are.
     pub(super) fn binding(&mut self) -> Option<&mut Binding> {
         self.rare.as_mut()?.binding.as_mut()
+    }
+
+    /// Lower-case hex SHA-256 of its client's certificate, if it showed one.
+    pub(super) fn certificate(&self) -> Option<&str> {
+        self.rare.as_ref()?.certificate.as_deref()
     }
 
     /// Gives back what the session holds.

@@ -61,3 +61,62 @@ impl ClientCertVerifier for ShortChains {
         self.0.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A verifier that finds everything good.
+    #[derive(Debug)]
+    struct Gullible;
+
+    impl ClientCertVerifier for Gullible {
+        fn root_hint_subjects(&self) -> &[DistinguishedName] {
+            &[]
+        }
+
+        fn verify_client_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: UnixTime,
+        ) -> Result<ClientCertVerified, Error> {
+            Ok(ClientCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            Vec::new()
+        }
+    }
+
+    /// The signatures of a chain are what costs, and the verifier inside is what checks them.
+    #[test]
+    fn no_signature_of_a_long_chain_is_checked() {
+        let verifier = ShortChains(Arc::new(Gullible));
+        let certificate = CertificateDer::from(vec![0]);
+        for (intermediates, looked_at) in [(0, true), (3, true), (4, false), (100, false)] {
+            let chain = vec![certificate.clone(); intermediates];
+            let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+            let verified = verifier.verify_client_cert(&certificate, &chain, now);
+            assert_eq!(verified.is_ok(), looked_at, "{intermediates}");
+        }
+    }
+}

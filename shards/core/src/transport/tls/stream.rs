@@ -54,15 +54,19 @@ impl Secure {
 
     /// Goes on with the handshake. Bytes behind its end are kept, for no event tells of them.
     pub fn shake_hands(&mut self, ciphertext: &[u8]) -> Progress {
-        self.handshake_bytes += ciphertext.len();
-        self.feed(ciphertext);
+        let room = HANDSHAKE_BYTES_MAX.saturating_sub(self.handshake_bytes);
+        // What is beyond the limit belongs to the handshake only if that is not over by then.
+        let (input, beyond) = ciphertext.split_at(ciphertext.len().min(room));
+        self.handshake_bytes += input.len();
+        self.feed(input);
         if self.failed {
             return Progress::Failed;
         }
         if !self.session.is_handshaking() {
+            self.feed(beyond);
             return Progress::Done;
         }
-        if self.handshake_bytes > HANDSHAKE_BYTES_MAX || self.peer_closed {
+        if !beyond.is_empty() || self.peer_closed {
             self.failed = true;
             return Progress::Failed;
         }
@@ -226,6 +230,9 @@ impl Secure {
 
     /// Gives ciphertext to the session. It takes none while much plaintext waits; the rest is held.
     fn feed(&mut self, ciphertext: &[u8]) {
+        if !self.held.is_empty() {
+            return self.held.extend_from_slice(ciphertext);
+        }
         let mut rest = ciphertext;
         while !rest.is_empty() && !self.failed && !self.peer_closed {
             let before = rest.len();

@@ -110,6 +110,7 @@ impl World {
             binding: None,
             asks: Asks::default(),
             secure: false,
+            certificate: None,
             answer: Box::default(),
             ticketless: false,
         };

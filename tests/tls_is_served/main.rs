@@ -1,20 +1,21 @@
 //! TLS on the real binary: what clients get, what plain ones are told, what certificates decide, what SIGHUP changes.
 
+#[path = "../harness/mod.rs"]
 mod harness;
 
-use data_encoding::{BASE64, HEXLOWER};
-use harness::certificates::{Files, der};
-use harness::run::run;
+mod certificates;
+mod files;
+mod listeners;
+mod reload;
+
+use harness::certificates::Files;
 use harness::{PATIENCE, Server, wait_until};
-use rcgen::{CertificateParams, KeyPair};
 use rustix::process::Signal;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned, version};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::WebSocket;
@@ -33,9 +34,11 @@ fn tls(addr: SocketAddr, config: &Arc<ClientConfig>) -> Tls {
 }
 
 fn upgrade(stream: Tls, addr: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Socket, String> {
-    let mut request = format!("wss://{addr}/v2/ws")
-        .into_client_request()
-        .expect("a valid URL");
+    upgrade_at(stream, &format!("wss://{addr}/v2/ws"), headers)
+}
+
+fn upgrade_at(stream: Tls, url: &str, headers: &[(&'static str, &str)]) -> Result<Socket, String> {
+    let mut request = url.into_client_request().expect("a valid URL");
     for (name, value) in headers {
         let value = value.parse().expect("a valid header");
         request.headers_mut().insert(*name, value);
@@ -262,213 +265,6 @@ fn handshakes_of_one_address_wait_for_their_turn() {
     }
     // Twenty at once, and five at ten a second.
     assert!(start.elapsed().as_millis() >= 400, "{:?}", start.elapsed());
-}
-
-#[test]
-fn certificates_of_clients_decide_who_gets_in() {
-    let (files, strangers) = (Files::new(), Files::new());
-    for (mode, without) in [("optional", true), ("require", false)] {
-        let server =
-            Server::start(files.config(json!({"client_auth": mode, "client_ca_cert_path": files.path("ca.pem")})));
-        for version in [&version::TLS12, &version::TLS13] {
-            let gets_in = |shown| {
-                let stream = tls(server.addr, &files.client(version, shown));
-                upgrade(stream, server.addr, &[]).is_ok()
-            };
-            assert!(gets_in(files.shown()), "{mode}");
-            assert_eq!(gets_in(None), without, "{mode}");
-            assert!(
-                !gets_in(strangers.shown()),
-                "{mode}: an invalid one is not taken for none"
-            );
-        }
-    }
-}
-
-#[test]
-fn signatures_cover_the_certificate() {
-    let files = Files::new();
-    let mut config = files.config(json!({"client_auth": "optional", "client_ca_cert_path": files.path("ca.pem")}));
-    config["security"]["transport"]["token_binding"] =
-        json!({"enabled": true, "required": true, "require_client_fingerprint": true});
-    let server = Server::start(config);
-    let offer = [("sec-websocket-protocol", "signalfish.tokenbinding.v1")];
-    let refused = upgrade(
-        tls(server.addr, &files.client(&version::TLS13, None)),
-        server.addr,
-        &offer,
-    );
-    assert!(refused.expect_err("refused").contains("401"));
-    let shown = files.shown().expect("a certificate");
-    let fingerprint = HEXLOWER.encode(&Sha256::digest(&shown.0[0]));
-    for (given, accepted) in [(fingerprint.as_str(), true), (&"0".repeat(64), false)] {
-        let shown = Some((shown.0.clone(), shown.1.clone_key()));
-        let key = BASE64.encode(&[5; 16]);
-        let headers = [offer[0], ("sec-websocket-key", key.as_str())];
-        let stream = tls(server.addr, &files.client(&version::TLS13, shown));
-        let mut socket = upgrade(stream, server.addr, &headers).expect("upgraded");
-        let signature = {
-            use hmac::{Hmac, KeyInit, Mac};
-            let mut mac = Hmac::<Sha256>::new_from_slice(&[5; 16]).expect("any length");
-            mac.update(br#"{"type":"Ping"}"#);
-            mac.update(given.as_bytes());
-            BASE64.encode(&mac.finalize().into_bytes())
-        };
-        let proof = json!({"scheme": "sec_websocket_key_sha256", "signature": signature, "fingerprint": given});
-        send(&mut socket, &json!({"type": "Ping", "token_binding": proof}));
-        let Ok(Message::Text(text)) = socket.read() else {
-            panic!("no text")
-        };
-        assert_eq!(text.contains("Pong"), accepted, "{text}");
-        assert_eq!(text.contains("Client fingerprint mismatch"), !accepted, "{text}");
-    }
-}
-
-/// The certificate that a newcomer is shown.
-fn shown_by(files: &Files, addr: SocketAddr) -> CertificateDer<'static> {
-    let mut stream = tls(addr, &files.client(&version::TLS13, None));
-    stream
-        .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
-        .expect("sent");
-    stream.conn.peer_certificates().expect("a chain")[0].clone()
-}
-
-#[test]
-fn sighup_shows_a_new_certificate_and_nobody_notices() {
-    let files = Files::new();
-    let server = Server::start(files.config(json!({})));
-    let file = |name: &str| std::fs::read_to_string(Path::new(&files.path(name))).expect("a file");
-    let mut client = connect(&files, server.addr);
-    for round in 0..100 {
-        files.renew();
-        let count = || server.log().matches("the configuration was reloaded").count();
-        let before = count();
-        server.signal(Signal::HUP);
-        ping(&mut client);
-        if round % 20 == 0 {
-            let expected = der(&file("server.pem"));
-            wait_until("the new certificate", || shown_by(&files, server.addr) == expected);
-        } else if count() == before {
-            wait_until("the reload", || count() > before);
-        }
-    }
-    let last = der(&file("server.pem"));
-    wait_until("the last certificate", || shown_by(&files, server.addr) == last);
-    // A broken one changes nothing and is named.
-    for (name, text) in [("server.pem", "nonsense"), ("server.key", files.leaf().1.as_str())] {
-        let kept = file(name);
-        files.write(name, text);
-        let count = || server.log().matches("stays as it is").count();
-        let before = count();
-        server.signal(Signal::HUP);
-        wait_until("the refusal", || count() > before);
-        assert_eq!(shown_by(&files, server.addr), last);
-        files.write(name, &kept);
-    }
-    ping(&mut client);
-}
-
-#[test]
-fn every_fault_of_the_files_is_named_before_the_start() {
-    let files = Files::new();
-    files.write("nonsense.pem", "nonsense");
-    files.write(
-        "damaged.pem",
-        "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n",
-    );
-    let other_key = files.leaf().1;
-    files.write("other.key", &other_key);
-    let key = |name: &str| format!("security.transport.tls.{name}");
-    for (change, named, said) in [
-        (json!({"certificate_path": null}), "certificate_path", "expected a file"),
-        (
-            json!({"certificate_path": files.path("none.pem")}),
-            "certificate_path",
-            "cannot be read",
-        ),
-        (
-            json!({"certificate_path": files.path("nonsense.pem")}),
-            "certificate_path",
-            "no certificate in it",
-        ),
-        (
-            json!({"certificate_path": files.path("damaged.pem")}),
-            "certificate_path",
-            "",
-        ),
-        (
-            json!({"private_key_path": files.path("ca.pem")}),
-            "private_key_path",
-            "no private key",
-        ),
-        (
-            json!({"private_key_path": files.path("other.key")}),
-            "private_key_path",
-            "does not belong to the certificate",
-        ),
-        (
-            json!({"client_auth": "require"}),
-            "client_ca_cert_path",
-            "expected a file",
-        ),
-        (
-            json!({"client_auth": "optional", "client_ca_cert_path": files.path("server.key")}),
-            "client_ca_cert_path",
-            "no certificate",
-        ),
-        (
-            json!({"enabled": false, "client_auth": "require"}),
-            "client_auth",
-            "tls.enabled",
-        ),
-    ] {
-        let config = files.config(change.clone()).to_string();
-        for flag in ["--validate-config", "--check"] {
-            let run = run(&["--config", "test.json", flag], &[], &[("test.json", &config)]);
-            assert_eq!(run.code, Some(1), "{change}\n{}{}", run.out, run.err);
-            assert!(
-                run.err.contains(&key(named)) && run.err.contains(said),
-                "{change}: {}",
-                run.err
-            );
-        }
-    }
-    let config = files.config(json!({})).to_string();
-    let run = run(
-        &["--config", "test.json", "--validate-config"],
-        &[],
-        &[("test.json", &config)],
-    );
-    assert_eq!(run.code, Some(0), "{}", run.err);
-    assert!(
-        run.out.contains("TLS certificate: from ") && run.out.contains("days left"),
-        "{}",
-        run.out
-    );
-}
-
-#[test]
-fn a_certificate_that_expires_soon_is_warned_of() {
-    let files = Files::new();
-    let now = std::time::SystemTime::now();
-    for (days, said) in [(3_u64, "expires soon"), (0, "has expired")] {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-        params.not_before = (now - std::time::Duration::from_secs(10 * 86_400)).into();
-        params.not_after =
-            (now + std::time::Duration::from_secs(days * 86_400) - std::time::Duration::from_secs(60)).into();
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &files.authority).expect("signed");
-        files.write("server.pem", &certificate.pem());
-        files.write("server.key", &key.serialize_pem());
-        let config = files.config(json!({})).to_string();
-        let run = run(
-            &["--config", "test.json", "--validate-config"],
-            &[],
-            &[("test.json", &config)],
-        );
-        assert_eq!(run.code, Some(0), "{}", run.err);
-        assert!(run.err.contains(said), "{}", run.err);
-    }
 }
 
 #[test]
