@@ -9,9 +9,10 @@ as_root=()
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+# Some packages would start a service; at RUNLEVEL 1 they do not.
 install() {
-    "${as_root[@]}" apt-get update -q &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+    "${as_root[@]}" apt-get -o Acquire::Retries=3 update -q &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o Acquire::Retries=3 install -y -q --no-install-recommends "$@"
 }
 
 if ! install "$@" >"$log" 2>&1; then

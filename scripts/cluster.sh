@@ -23,24 +23,6 @@ PATH=$PATH:/usr/sbin:/sbin
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-is_packaged() {
-    apt-cache show "$1" >/dev/null 2>&1
-}
-
-install_packages() {
-    command -v apt-get >/dev/null || fail "not installed: redis-server"
-    local as_root=() package
-    ((EUID == 0)) || as_root=(sudo -n)
-    "${as_root[@]}" apt-get update -q >"$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; fail "apt-get update failed"; }
-    # The package would start a service; nobody here wants one.
-    for package in redis-server valkey-server; do
-        command -v "$package" >/dev/null && continue
-        is_packaged "$package" || continue
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends \
-            "$package" >>"$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; fail "could not be installed: $package"; }
-    done
-}
-
 binary=${SIGNAL_FISH_BINARY:-}
 # The server would take it for a key of the configuration.
 unset SIGNAL_FISH_BINARY
@@ -50,7 +32,12 @@ if [[ -z $binary ]]; then
 fi
 binary=$(realpath "$binary")
 if [[ -z ${REDIS_SERVERS:-} ]]; then
-    command -v redis-server >/dev/null || install_packages
+    if ! command -v redis-server >/dev/null; then
+        scripts/apt.sh redis-server || fail "not installed: redis-server"
+        if apt-cache show valkey-server >/dev/null 2>&1; then
+            scripts/apt.sh valkey-server || fail "could not be installed: valkey-server"
+        fi
+    fi
     REDIS_SERVERS=
     for server in redis-server valkey-server; do
         command -v "$server" >/dev/null && REDIS_SERVERS+=" $server"

@@ -51,11 +51,7 @@ done
 "$python" -c 'import seccomp' 2>/dev/null || missing+=(python3-seccomp)
 "$python" -c 'import yaml' 2>/dev/null || missing+=(python3-yaml)
 if ((${#missing[@]})); then
-    # No service may start here because its package is installed.
-    printf '#!/bin/sh\nexit 101\n' >"$work/policy-rc.d"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$work/apt" 2>&1 ||
-        { tail "$work/apt" >&2; exit 1; }
+    scripts/apt.sh "${missing[@]}"
 fi
 version=3.8.0
 if [[ "$("$tools/bin/cargo-deb" --version 2>/dev/null)" != *"$version" ]]; then

@@ -1,7 +1,7 @@
 //! A server is put together.
 
 use crate::config::{self, Faults};
-use crate::embedding::{Embedded, Handler, Observer, OwnRoutes, TARGET};
+use crate::embedding::{AppDirectory, Embedded, Handler, Observer, OwnRoutes, TARGET};
 use crate::handle::ServerHandle;
 use crate::server::{Server, StartError};
 use crate::{Config, site};
@@ -92,6 +92,13 @@ impl Builder {
     /// Tells this observer what happens to rooms and players. It runs on a thread of its own.
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.embedded.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Asks this directory for apps that `security.authorized_apps` does not list. It is asked only where
+    /// `security.require_websocket_auth` is on.
+    pub fn directory(mut self, directory: impl AppDirectory + 'static) -> Self {
+        self.embedded.directory = Some(Box::new(directory));
         self
     }
 

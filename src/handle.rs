@@ -193,7 +193,10 @@ impl ServerHandle {
             sites: Arc::new(site::sites(config, &self.0.doors, routes.clone())),
             tls: tls.clone(),
         });
-        *lock(&self.0.locks) = Locks::new(config, &apps.apps);
+        let mut locks = lock(&self.0.locks);
+        let found = locks.found();
+        *locks = Locks::new(config, &apps.apps, found);
+        drop(locks);
         // First the control plane, which then knows every app that a shard asks for.
         self.0.control.send(Message::Apps(apps.limits.clone()));
         if self.mail_all(|| Mail::Reload(Arc::clone(&reload))) {

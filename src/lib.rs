@@ -26,6 +26,7 @@ pub mod cluster;
 pub mod config;
 pub mod control;
 mod desk;
+mod directory;
 mod doors;
 pub mod embedding;
 mod handle;

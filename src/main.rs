@@ -7,7 +7,7 @@ use signal_fish_server::control::Totals;
 use signal_fish_server::host::{self, Finding, State};
 use signal_fish_server::logging::{self, Log};
 use signal_fish_server::minute::{self, Minute};
-use signal_fish_server::notify::ServiceManager;
+use signal_fish_server::notify::{self, ServiceManager};
 use signal_fish_server::{Config, Server, ServerHandle, panics, tls};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -46,7 +46,8 @@ fn run(sources: Sources) -> Result<(), Answer> {
 fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(), String> {
     let config = &loaded.config;
     host::raise_limits();
-    let findings = host::check(config);
+    let given = notify::passed_listener()?;
+    let findings = host::check_with(config, given.is_some());
     let log = match logging::start(&config.logging) {
         Ok(log) => log,
         // The log directory is among the findings; what else is missing is said with it.
@@ -58,7 +59,11 @@ fn serve(loaded: &Loaded, sources: Sources, signals: &Receiver<i32>) -> Result<(
     if let Some(failures) = failures(&findings) {
         return Err(failures);
     }
-    let server = Server::start(config).map_err(|error| error.to_string())?;
+    let mut builder = Server::builder(config);
+    if let Some(listener) = given {
+        builder = builder.listener(listener);
+    }
+    let server = builder.start().map_err(|error| error.to_string())?;
     announce_start(config, &server);
     let manager = ServiceManager::from_environment();
     manager.ready(server.address());

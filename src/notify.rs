@@ -1,8 +1,9 @@
 //! Tells a service manager how far the server is (sd_notify): a datagram to the socket that `NOTIFY_SOCKET` names. Without
 //! such a variable nobody is told. Nothing here waits or fails: a manager that takes no datagrams misses some.
 
+use listenfd::ListenFd;
 use std::ffi::OsStr;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
@@ -16,6 +17,23 @@ const WATCHDOG_INTERVAL_MIN: Duration = Duration::from_millis(50);
 pub struct ServiceManager {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
+}
+
+/// The listener that a service manager has opened for this process (`LISTEN_FDS`), which is the main one then.
+///
+/// # Errors
+/// When what it passes cannot be that.
+pub fn passed_listener() -> Result<Option<TcpListener>, String> {
+    let mut passed = ListenFd::from_env();
+    if passed.len() > 1 {
+        let text = "the service manager passes {} sockets, and only the main listener can be passed";
+        return Err(text.replace("{}", &passed.len().to_string()));
+    }
+    let listener = match passed.len() {
+        0 => return Ok(None),
+        _ => passed.take_tcp_listener(0),
+    };
+    listener.map_err(|error| format!("the socket of the service manager is no TCP listener: {error}"))
 }
 
 impl ServiceManager {

@@ -4,8 +4,9 @@ use crate::Config;
 use crate::apps::Apps;
 use crate::cluster::{self, RELAYED_MAX, Redis};
 use crate::config::Faults;
-use crate::control::{ControlPlane, Message, Totals};
+use crate::control::{Beside, ControlPlane, Message, Totals};
 use crate::desk::{At, Desk, LOCAL_MAX, Locks};
+use crate::directory::{Directory, FoundIds};
 use crate::doors::{self, Door, Serves};
 use crate::embedding::{Embedded, ObserverThread, RouteThread};
 use crate::handle::{Life, Running, ServerHandle, Shared, Threads};
@@ -143,6 +144,7 @@ impl Server {
         let settings = Settings {
             apps: apps.apps.clone(),
             observed: embedded.observer.is_some(),
+            directory: embedded.directory.is_some(),
             event_buffer_total_bytes: config.event_buffer_total_bytes() / count.max(1),
             ..config.signal_fish_settings()
         };
@@ -167,12 +169,22 @@ impl Server {
         let to_control = control.clone();
         let answered = move |(shard, slot), answer| to_control.send(Message::Verified(shard, slot, answer));
         let verifier = tokens.map(|tokens| Verifier::start(tokens, answered)).transpose();
+        let found = FoundIds::default();
+        let directory = embedded.directory.map(|directory| {
+            let to_control = control.clone();
+            Directory::start(directory, found.clone(), move |answered| {
+                to_control.send(Message::AppAnswered(answered));
+            })
+        });
         let plane = ControlPlane::new(
             Admission::new(limits, draw_hashing(&mut random)),
             Arc::clone(&mailboxes),
             messages,
-            cluster.clone(),
-            verifier.map_err(StartError::Shard)?,
+            Beside {
+                cluster: cluster.clone(),
+                verifier: verifier.map_err(StartError::Shard)?,
+                directory: directory.transpose().map_err(StartError::Shard)?,
+            },
             start,
             Arc::clone(&totals),
         );
@@ -182,7 +194,7 @@ impl Server {
             .map_err(StartError::Shard)?;
         let (to_desk, at_desk) = desk_channel();
         let (local, from_process) = bounded(LOCAL_MAX);
-        let locks = Arc::new(Mutex::new(Locks::new(config, &apps.apps)));
+        let locks = Arc::new(Mutex::new(Locks::new(config, &apps.apps, found)));
         let own_routes = RouteThread::spawn(embedded.routes, Arc::clone(&mailboxes)).map_err(StartError::Shard)?;
         let desk = Desk::new(
             At {

@@ -144,6 +144,15 @@ fn metrics_have_their_documented_names() {
     ] {
         harness::wait_until(line, || has(line));
     }
+    let (_, body) = request(address, "GET", "/metrics");
+    let fanouts = body
+        .lines()
+        .find(|line| line.starts_with("signaling_fanout_duration_seconds_count{"));
+    assert_eq!(
+        fanouts,
+        Some("signaling_fanout_duration_seconds_count{shard=\"0\"} 5"),
+        "{body}"
+    );
     let locked = json!({"security": {"require_metrics_auth": true, "metrics_auth_token": "a token of the metrics"}});
     let (_server, address) = start(1, json!({}), locked);
     assert_eq!(request(address, "GET", "/metrics").0, 401);
@@ -494,6 +503,18 @@ fn the_log_names_the_address_of_a_client() {
             closed.any(|line| line.contains("127.0.0.1"))
         });
     });
+}
+
+#[test]
+fn the_log_says_why_a_client_did_not_get_in() {
+    let (server, address) = start(1, json!({}), json!({}));
+    expect_refusal(address, "/?token=xyzzy", "", 1008, "Invalid roomId");
+    harness::wait_until("the refusal is logged with the address", || {
+        let log = server.log();
+        let mut closed = log.lines().filter(|line| line.contains("\"closed\""));
+        closed.any(|line| line.contains("127.0.0.1") && line.contains("Invalid roomId"))
+    });
+    assert!(!server.log().contains("xyzzy"));
 }
 
 #[test]

@@ -120,6 +120,31 @@ fn a_token_of_the_secret_opens_its_rooms() {
 }
 
 #[test]
+fn a_token_that_expires_closes_nobody() {
+    let (_server, address) = start(1, &json!({"secret": SECRET}));
+    // With the half minute of grace it holds for a few seconds more.
+    let claims = json!({"rooms": "*", "exp": in_seconds(-24)});
+    let token = Key::secret(SECRET).token("HS256", None, &claims);
+    secrets::token(&token);
+    let [mut a, mut b] = [(); 2].map(|()| enter(address, "room", &token));
+    harness::wait_until("the token lets nobody in any more", || {
+        refused_with(address, &token).as_deref() == Some("Unauthorized")
+    });
+    reaches(&mut a, &mut b);
+}
+
+/// Why a client with this token is closed, if it is.
+fn refused_with(address: SocketAddr, token: &str) -> Option<String> {
+    let mut client = Raw::connect(address);
+    let head = format!("GET /?roomId=other&token={token} HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n");
+    client.send(head.as_bytes());
+    client.read_upgrade();
+    client.send(&harness::raw::frame(harness::raw::FIN | harness::raw::PING, b""));
+    let frame = client.read_frame()?;
+    (frame.opcode == harness::raw::CLOSE).then(|| String::from_utf8_lossy(&frame.payload[2..]).into_owned())
+}
+
+#[test]
 fn a_token_chooses_neither_its_algorithm_nor_its_key() {
     let rsa = Key::rsa(0);
     let dir = tempfile::tempdir().expect("a directory");

@@ -275,6 +275,8 @@ mod tests {
             b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
             b"%1\r\n",
             b"+\xff\r\n",
+            // Found by the property below.
+            b"00\n*\n\r",
         ] {
             for cut in [1, bytes.len()] {
                 assert_eq!(read(bytes, cut), Err(Garbage), "{:?}", String::from_utf8_lossy(bytes));

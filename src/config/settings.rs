@@ -69,6 +69,7 @@ impl Config {
             default_relay_type: self.relay_types.default_relay_type.clone(),
             game_relay_mappings: self.relay_types.game_relay_mappings.clone(),
             observed: false,
+            directory: false,
         }
     }
 

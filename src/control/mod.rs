@@ -5,9 +5,10 @@ mod totals;
 
 pub use totals::Totals;
 
+use crate::directory::{Answered, Directory};
 use crate::tokens::Verifier;
 use crossbeam_channel::Sender;
-use signal_fish_core::admission::{self, Admission, AppLimits, Ask, Notice, Refusal, Verdict};
+use signal_fish_core::admission::{self, Admission, AppLimits, Ask, FoundApp, Notice, Refusal, Verdict};
 use signal_fish_core::shard::Request;
 use signal_fish_core::{ShardIndex, Slot};
 use signal_fish_runtime::{AtControl, ClusterSender, Fault, Mail, Mailbox, ToCluster};
@@ -47,14 +48,29 @@ pub(crate) enum Message {
     },
     /// By the verifier: whether the token of a connection is good.
     Verified(ShardIndex, Slot, Result<(), Refusal>),
+    /// By the directory of apps: the answer to a question.
+    AppAnswered(Answered),
     /// By the server: the last shard has ended.
     Stop,
 }
+
+/// A client that wants to belong to an app.
+pub(crate) type AppAsker = (ShardIndex, Slot, IpAddr);
 
 impl From<Request> for Message {
     fn from(request: Request) -> Self {
         Self::Request(request)
     }
+}
+
+/// Who answers asks beside admission, where there is somebody.
+pub(crate) struct Beside {
+    /// The thread that talks to Redis, if other nodes share rooms.
+    pub(crate) cluster: Option<ClusterSender>,
+    /// Verifies tokens of the relay.
+    pub(crate) verifier: Option<Verifier>,
+    /// Finds apps that are not listed.
+    pub(crate) directory: Option<Directory<AppAsker>>,
 }
 
 /// The control plane's state, owned by its thread.
@@ -66,6 +82,8 @@ pub(crate) struct ControlPlane {
     cluster: Option<ClusterSender>,
     /// Answers about tokens, where the relay wants them.
     verifier: Option<Verifier>,
+    /// Finds apps that are not listed, where the embedding program has such a directory.
+    directory: Option<Directory<AppAsker>>,
     start: Instant,
     totals: Arc<Mutex<Totals>>,
     /// Shards whose mailboxes hold answers that nobody rang for.
@@ -80,11 +98,15 @@ impl ControlPlane {
         mut admission: Admission,
         mailboxes: Arc<[Mailbox]>,
         messages: AtControl<Message>,
-        cluster: Option<ClusterSender>,
-        verifier: Option<Verifier>,
+        beside: Beside,
         start: Instant,
         totals: Arc<Mutex<Totals>>,
     ) -> Self {
+        let Beside {
+            cluster,
+            verifier,
+            directory,
+        } = beside;
         for shard in (0..mailboxes.len()).filter_map(|index| u16::try_from(index).ok()) {
             admission.hear(ShardIndex(shard), 0);
         }
@@ -97,6 +119,7 @@ impl ControlPlane {
             messages,
             cluster,
             verifier,
+            directory,
             start,
             totals,
         }
@@ -109,6 +132,14 @@ impl ControlPlane {
             let now = self.start.elapsed();
             if now >= next_sweep {
                 self.admission.sweep(now);
+                for asker in self
+                    .directory
+                    .as_mut()
+                    .map(|directory| directory.sweep(now))
+                    .unwrap_or_default()
+                {
+                    self.app_found(asker, Err(Refusal::Directory));
+                }
                 self.publish();
                 next_sweep = now + SWEEP_INTERVAL;
             }
@@ -132,6 +163,7 @@ impl ControlPlane {
                     let verdict = self.verified(answer);
                     self.tell(shard, slot, verdict);
                 }
+                Some(Message::AppAnswered(answered)) => self.app_answered(answered),
                 Some(Message::Stop) => break,
                 None => {}
             }
@@ -176,6 +208,7 @@ impl ControlPlane {
                 Ok(()) => return,
                 Err(refusal) => self.verified(Err(refusal)),
             },
+            (_, Ask::FindApp { app_id, ip }) => return self.find_app((shard, slot, ip), app_id),
             (_, Ask::Sit { room, client }) if self.cluster.is_some() => {
                 return self.sit(ToCluster::Sit {
                     shard,
@@ -194,6 +227,47 @@ impl ControlPlane {
         if let Some(cluster) = &self.cluster {
             cluster.send(question);
         }
+    }
+
+    /// A client shows the id of an app that is not listed.
+    fn find_app(&mut self, asker: AppAsker, app_id: Box<str>) {
+        let now = self.start.elapsed();
+        let known = match &mut self.directory {
+            Some(directory) => directory.ask(now, app_id, asker),
+            None => Some(Err(Refusal::App)),
+        };
+        // Otherwise the answer comes later.
+        if let Some(known) = known {
+            self.app_found(asker, known);
+        }
+    }
+
+    /// The directory has an answer for all who wait for it.
+    fn app_answered(&mut self, answered: Answered) {
+        let now = self.start.elapsed();
+        let Some(directory) = &mut self.directory else { return };
+        let (found, askers) = directory.answered(now, answered);
+        if let Ok(app) = &found {
+            self.admission.found_app(app.index, app.limits);
+        }
+        for asker in askers {
+            self.app_found(asker, found.clone());
+        }
+    }
+
+    /// An app that was found still has to admit one client more.
+    fn app_found(&mut self, (shard, slot, ip): AppAsker, found: Result<Arc<FoundApp>, Refusal>) {
+        let verdict = match found {
+            Ok(app) => {
+                let ask = Ask::Authenticate { app: app.index, ip };
+                match self.admission.decide(self.start.elapsed(), ask) {
+                    Verdict::Admitted => Verdict::Found(app),
+                    refused => refused,
+                }
+            }
+            Err(refusal) => self.admission.refused(refusal),
+        };
+        self.tell(shard, slot, verdict);
     }
 
     /// The verdict about a token.

@@ -1,6 +1,8 @@
 //! Who may ask the desk for what.
 
 use crate::Config;
+use crate::directory::FoundIds;
+use signal_fish_core::admission::AppIndex;
 use signal_fish_core::protocol::signal_fish::App;
 use std::fmt;
 use std::time::SystemTime;
@@ -13,8 +15,10 @@ pub(crate) struct Locks {
     pub(super) metrics: Lock,
     /// To administration.
     pub(super) admin: Lock,
-    /// Ids of apps, by [`AppIndex`](signal_fish_core::admission::AppIndex).
-    pub(super) apps: Vec<String>,
+    /// Ids of the listed apps, by [`AppIndex`].
+    apps: Vec<String>,
+    /// Those that a directory has found.
+    found: FoundIds,
     /// When the certificate of the server expires, if it has one.
     certificate_expires: Option<SystemTime>,
 }
@@ -30,7 +34,7 @@ pub(super) enum Lock {
 
 impl Locks {
     /// As configured, with all apps that the server knows.
-    pub(crate) fn new(config: &Config, apps: &[App]) -> Self {
+    pub(crate) fn new(config: &Config, apps: &[App], found: FoundIds) -> Self {
         let security = &config.security;
         let metrics = if security.require_metrics_auth {
             let of_apps = security.authorized_apps.iter().filter_map(|app| {
@@ -47,8 +51,27 @@ impl Locks {
             metrics,
             admin,
             apps,
+            found,
             certificate_expires: crate::tls::expires(config),
         }
+    }
+
+    /// Ids that a directory has found, for the locks that come after these.
+    pub(crate) fn found(&self) -> FoundIds {
+        self.found.clone()
+    }
+
+    /// The id of an app.
+    pub(super) fn app_id(&self, app: AppIndex) -> Option<String> {
+        let listed = || self.apps.get(app.0 as usize).cloned();
+        self.found.id(app).or_else(listed)
+    }
+
+    /// The app with this id.
+    pub(super) fn app(&self, app_id: &str) -> Option<AppIndex> {
+        let listed = self.apps.iter().position(|known| known == app_id);
+        let listed = listed.and_then(|index| u32::try_from(index).ok()).map(AppIndex);
+        listed.or_else(|| self.found.index(app_id))
     }
 
     /// How long the certificate of the server still holds.

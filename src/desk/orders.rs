@@ -7,7 +7,7 @@ use crate::metrics;
 use crossbeam_channel::{Sender, bounded};
 use serde_json::{Value, json};
 use signal_fish_core::ShardIndex;
-use signal_fish_core::admission::{AppIndex, normalise};
+use signal_fish_core::admission::normalise;
 use signal_fish_core::http::{DeskAnswer, Inquiry};
 use signal_fish_core::room::{MemberDetail, RoomDetail, RoomId, RoomOverview, RoomQuery};
 use signal_fish_core::shard::{Question, Reply};
@@ -92,11 +92,7 @@ impl Desk {
     // ----- rooms
 
     fn rooms(&mut self, filter: &RoomFilter) -> DeskAnswer {
-        let app = filter.app.as_ref().map(|wanted| {
-            let known = &self.locks().apps;
-            let index = known.iter().position(|app| app == wanted);
-            index.and_then(|index| u32::try_from(index).ok()).map(AppIndex)
-        });
+        let app = filter.app.as_ref().map(|wanted| self.locks().app(wanted));
         if app == Some(None) {
             return admin::done(&json!({"rooms": [], "next": null, "without_reply": []}));
         }
@@ -147,10 +143,7 @@ impl Desk {
     }
 
     fn overview(&self, room: &RoomOverview) -> Value {
-        let app = room.app.and_then(|app| {
-            let locks = self.locks();
-            locks.apps.get(app.0 as usize).cloned()
-        });
+        let app = room.app.and_then(|app| self.locks().app_id(app));
         json!({
             "room_id": room.id,
             "game_name": room.game,

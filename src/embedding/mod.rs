@@ -1,8 +1,9 @@
-//! What a program that embeds the server brings along: a listener, an observer, routes of its own.
+//! What a program that embeds the server brings along: a listener, an observer, a directory of apps, routes of its own.
 
 mod observer;
 mod route;
 
+pub use crate::directory::{App, AppDirectory, AppQuestion};
 pub use observer::{Observer, Seen};
 pub use route::{Handler, HttpRequest, HttpResponse};
 
@@ -17,6 +18,7 @@ use std::net::TcpListener;
 pub(crate) struct Embedded {
     pub(crate) listener: Option<TcpListener>,
     pub(crate) observer: Option<Box<dyn Observer>>,
+    pub(crate) directory: Option<Box<dyn AppDirectory>>,
     pub(crate) routes: OwnRoutes,
 }
 
@@ -25,6 +27,7 @@ impl fmt::Debug for Embedded {
         f.debug_struct("Embedded")
             .field("listener", &self.listener)
             .field("observer", &self.observer.is_some())
+            .field("directory", &self.directory.is_some())
             .field("routes", &self.routes)
             .finish()
     }

@@ -16,6 +16,12 @@ use crate::Config;
 /// Looks at everything. [`raise_limits`] comes first.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Finding> {
+    check_with(config, false)
+}
+
+/// The same; with `is_given` the main listener is there already.
+#[must_use]
+pub fn check_with(config: &Config, is_given: bool) -> Vec<Finding> {
     let cpus = crate::server::choose_cpus(config);
     let shards = cpus.as_ref().map_or_else(|_| config.shards_expected(), Vec::len);
     let mut findings = vec![
@@ -27,7 +33,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
         processors(config, cpus),
         network::backlog(),
     ];
-    findings.extend(network::ports(config));
+    findings.extend(network::ports(config, is_given));
     findings.push(network::port_range(config));
     findings.extend(crate::tls::finding(config));
     #[cfg(feature = "cli")]

@@ -2,14 +2,16 @@
 
 use super::finding::Finding;
 use crate::Config;
-use crate::doors::{self, Door};
+use crate::doors::{self, Door, Serves};
 use signal_fish_runtime::BACKLOG;
 use std::io::ErrorKind;
 
 /// Whether the ports can be had. They are tried without SO_REUSEPORT, which would share them with a server that runs
 /// already.
-pub(super) fn ports(config: &Config) -> impl Iterator<Item = Finding> {
-    doors::doors(config).into_iter().map(port)
+pub(super) fn ports(config: &Config, is_given: bool) -> impl Iterator<Item = Finding> {
+    let doors = doors::doors(config).into_iter();
+    let to_open = doors.filter(move |door| !is_given || door.serves != Serves::Main);
+    to_open.map(port)
 }
 
 fn port(Door { serves, address, .. }: Door) -> Finding {

@@ -136,6 +136,14 @@ pub const RELAY_METRICS: &[Metric] = &[
         )
     },
     Metric {
+        source: Source::Latency(|figures| &figures.fanouts),
+        ..metric(
+            "signaling_fanout_duration_seconds",
+            "From the beginning of the turn that read a message of the room relay to the end of the turn that sent it last.",
+            Kind::Histogram,
+        )
+    },
+    Metric {
         source: Source::LatencyBy("operation", operations),
         ..metric(
             "signaling_redis_operation_duration_seconds",

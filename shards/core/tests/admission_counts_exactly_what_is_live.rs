@@ -62,7 +62,9 @@ impl Model {
             Ask::Create { ip } => self.attempt(*ip, true),
             Ask::OpenRoom { ip, app, game } => self.attempt(*ip, true).or_else(|| self.open_room(*app, game.clone())),
             // What the relay asks has tests of its own, beside the rules.
-            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } | Ask::Sit { .. } => panic!("not drawn"),
+            Ask::FindApp { .. } | Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } | Ask::Sit { .. } => {
+                panic!("not drawn")
+            }
         }
     }
 
@@ -239,7 +241,7 @@ fn give_back(admission: &mut Admission, model: &mut Model, granted: Granted) {
             admission.give_back(Notice::RoomEnded(permit));
         }
         Verdict::Lent(_) | Verdict::Seated(_) => panic!("nobody asked for it"),
-        Verdict::Admitted | Verdict::Refused(_) => {}
+        Verdict::Admitted | Verdict::Found(_) | Verdict::Refused(_) => {}
     }
 }
 

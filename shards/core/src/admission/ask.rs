@@ -1,14 +1,11 @@
 //! What a shard asks, what it is answered, and what it gives back.
 
+use super::app::{AppIndex, FoundApp};
 use super::loans::Loan;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Position of an app in the configured list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AppIndex(pub u32);
 
 /// A question to admission. One is outstanding per session at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +25,14 @@ pub enum Ask {
         /// App.
         app: AppIndex,
         /// Client address: one may take a share of what is left to the app.
+        ip: IpAddr,
+    },
+    /// May a client authenticate as this app, which is in no list? A directory answers, beside admission; then admission
+    /// counts as for [`Self::Authenticate`].
+    FindApp {
+        /// Id that the client showed.
+        app_id: Box<str>,
+        /// Client address.
         ip: IpAddr,
     },
     /// Counts one attempt to join: JoinRoom with a code, JoinAsSpectator, a failed Reconnect.
@@ -113,6 +118,8 @@ pub enum Verdict {
     Admitted,
     /// Go on, and keep this while the connection lives.
     Connected(Ticket),
+    /// Go on as a client of this app.
+    Found(Arc<FoundApp>),
     /// Go on, and keep this while the room lives.
     RoomOpened(Permit),
     /// Go on, and give back what is left of this.
@@ -165,6 +172,10 @@ pub enum Refusal {
     },
     /// `rate_limit_per_minute` of the app.
     AuthenticationRate,
+    /// No directory has this app.
+    App,
+    /// The directory of apps does not answer, or too many wait for it.
+    Directory,
     /// The token is missing, unreadable, forged, expired, or of another issuer or audience.
     Token,
     /// The token is good, but not for this room.
@@ -232,7 +243,7 @@ impl Verdict {
             Self::RoomOpened(permit) => Some(Notice::RoomEnded(permit)),
             Self::Lent(loan) => Some(Notice::LoanEnded(loan)),
             Self::Seated(seat) => Some(Notice::SeatEnded(seat)),
-            Self::Admitted | Self::Refused(_) => None,
+            Self::Admitted | Self::Found(_) | Self::Refused(_) => None,
         }
     }
 }

@@ -43,7 +43,7 @@ impl Limits {
 }
 
 /// Limits of one app; `None` means no limit.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AppLimits {
     /// Rooms of the app, over all its games.
     pub rooms_max: Option<u32>,

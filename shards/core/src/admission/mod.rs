@@ -4,6 +4,7 @@
 //! A shard **asks**, admission answers with a **verdict**. What a verdict grants comes as a [`Ticket`] or a [`Permit`],
 //! values that cannot be copied; whoever holds one gives it back with a [`Notice`] when the connection or the room ends.
 
+mod app;
 mod ask;
 mod attempts;
 mod authentications;
@@ -17,7 +18,8 @@ mod loans;
 mod rules;
 mod totals;
 
-pub use ask::{AppIndex, Ask, Notice, Permit, Refusal, Seat, Ticket, Token, Verdict};
+pub use app::{AppIndex, FOUND_APPS_MAX, FoundApp};
+pub use ask::{Ask, Notice, Permit, Refusal, Seat, Ticket, Token, Verdict};
 pub use attempts::WINDOWS_MAX;
 pub use bans::{BANS_MAX, TooManyBans};
 pub use bucket::{Bucket, Rate};

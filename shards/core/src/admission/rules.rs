@@ -7,7 +7,7 @@ use super::client_address::normalise;
 use super::crowding::Crowding;
 use super::handshakes::Handshakes;
 use super::loans::Loans;
-use super::{AppIndex, AppLimits, Ask, Limits, Notice, Permit, Refusal, Ticket, Totals, Verdict};
+use super::{AppIndex, AppLimits, Ask, FOUND_APPS_MAX, Limits, Notice, Permit, Refusal, Ticket, Totals, Verdict};
 use crate::slot::ShardIndex;
 use ahash::RandomState;
 use std::collections::HashMap;
@@ -29,6 +29,8 @@ pub struct Admission {
     connections: Counts<IpAddr>,
     games: Counts<(Option<AppIndex>, Box<str>)>,
     apps: Vec<App>,
+    /// By [`AppIndex::found_place`].
+    found: Vec<App>,
     attempts: Attempts,
     handshakes: Handshakes,
     crowding: Crowding,
@@ -64,6 +66,7 @@ impl Admission {
             connections: Counts::new(hashing.clone()),
             games: Counts::new(hashing.clone()),
             apps,
+            found: Vec::new(),
             bans: Bans::new(BANS_MAX, hashing.clone()),
             loans: Loans::new(limits.relay, hashing.clone()),
             attempts: Attempts::new(limits.time_window, WINDOWS_MAX, hashing.clone()),
@@ -84,6 +87,18 @@ impl Admission {
         self.apps.extend(limits[known..].iter().copied().map(App::new));
     }
 
+    /// A directory has found an app, or found it anew: these are its limits from now on. Indices come in order, without a
+    /// gap.
+    pub fn found_app(&mut self, index: AppIndex, limits: AppLimits) {
+        match index.found_place() {
+            Some(place) if place < self.found.len() => self.found[place].limits = limits,
+            Some(place) if place == self.found.len() && self.found.len() < FOUND_APPS_MAX as usize => {
+                self.found.push(App::new(limits));
+            }
+            _ => {}
+        }
+    }
+
     /// Answers an ask. `now` is monotonic time.
     ///
     /// What a verdict grants counts from now on, even if the asker is gone when the verdict arrives. The ticket or
@@ -94,6 +109,8 @@ impl Admission {
             Ask::Connect { ip } => self.connect(normalise(ip), false).map(Verdict::Connected),
             Ask::ConnectSecurely { ip } => self.connect(normalise(ip), true).map(Verdict::Connected),
             Ask::Authenticate { app, ip } => self.authenticate(app, normalise(ip)).map(|()| Verdict::Admitted),
+            // Admission has no directory.
+            Ask::FindApp { .. } => Err(Refusal::App),
             Ask::Join { ip } => self.join(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::Create { ip } => self.create(normalise(ip)).map(|()| Verdict::Admitted),
             Ask::OpenRoom { ip, app, game } => self.open_room(normalise(ip), app, game).map(Verdict::RoomOpened),
@@ -176,7 +193,7 @@ impl Admission {
         self.handshakes.sweep(self.now);
         self.bans.sweep(self.now);
         self.loans.sweep(self.now);
-        for app in &mut self.apps {
+        for app in self.apps.iter_mut().chain(&mut self.found) {
             app.authentications.sweep(self.now);
         }
     }
@@ -184,7 +201,12 @@ impl Admission {
     /// The counts of this moment.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let authentications: usize = self.apps.iter().map(|app| app.authentications.len()).sum();
+        let authentications: usize = self
+            .apps
+            .iter()
+            .chain(&self.found)
+            .map(|app| app.authentications.len())
+            .sum();
         Totals {
             connections_active: self.connections.total as u64,
             rooms_active: self.games.total as u64,
@@ -295,7 +317,10 @@ impl Admission {
     }
 
     fn app(&mut self, index: AppIndex) -> Option<&mut App> {
-        self.apps.get_mut(index.0 as usize)
+        match index.found_place() {
+            Some(place) => self.found.get_mut(place),
+            None => self.apps.get_mut(index.0 as usize),
+        }
     }
 }
 

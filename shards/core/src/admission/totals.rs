@@ -75,7 +75,7 @@ impl Refusals {
             Refusal::ConnectionRate => &mut self.connection_rate,
             Refusal::MessageRate { .. } => &mut self.message_rate,
             // These are not admission's; the shard that is told counts them.
-            Refusal::RoomFull | Refusal::BreakerOpen | Refusal::Redis => return,
+            Refusal::App | Refusal::Directory | Refusal::RoomFull | Refusal::BreakerOpen | Refusal::Redis => return,
         };
         *counter += 1;
     }

@@ -1,7 +1,8 @@
 //! The one place where a verdict becomes a grant or a refusal. What nobody can take goes back.
 
-use crate::admission::{Permit, Refusal, Ticket, Verdict};
+use crate::admission::{FoundApp, Permit, Refusal, Ticket, Verdict};
 use crate::effects::Effects;
+use std::sync::Arc;
 
 /// Why a verdict did not bring what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,17 @@ pub enum Denied {
 pub fn leave(verdict: Verdict, fx: &mut Effects) -> Result<(), Denied> {
     match verdict {
         Verdict::Admitted => Ok(()),
+        other => Err(denied(other, fx)),
+    }
+}
+
+/// The app that a directory has found.
+///
+/// # Errors
+/// Why it is denied.
+pub fn app(verdict: Verdict, fx: &mut Effects) -> Result<Arc<FoundApp>, Denied> {
+    match verdict {
+        Verdict::Found(app) => Ok(app),
         other => Err(denied(other, fx)),
     }
 }

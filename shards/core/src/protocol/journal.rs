@@ -44,6 +44,23 @@ impl Line<'_> {
     }
 }
 
+/// A client is closed by a protocol whose sessions have nothing else to tell.
+#[cold]
+#[inline(never)]
+pub(super) fn closed(shard: ShardIndex, slot: Slot, address: Option<IpAddr>, code: u16, reason: &str) {
+    if is_on() {
+        Line {
+            shard,
+            slot: Some(slot),
+            address,
+            code: Some(code),
+            reason: Some(reason),
+            ..Line::default()
+        }
+        .log("closed");
+    }
+}
+
 /// Whether lines are wanted at all. Whoever writes one asks first, so that nothing is put together for nobody.
 #[inline]
 pub(crate) fn is_on() -> bool {
@@ -66,6 +83,8 @@ pub(crate) fn refusal(refusal: &admission::Refusal) -> &'static str {
         Refusal::ConnectionRate => "too many connections of this address in a short time",
         Refusal::MessageRate { .. } => "too many messages of this address",
         Refusal::AuthenticationRate => "too many authentications of this app",
+        Refusal::App => "no such app",
+        Refusal::Directory => "the directory of apps does not answer",
         Refusal::RoomFull => "the room is full",
         Refusal::BreakerOpen => "Redis does not answer for the moment",
         Refusal::Redis => "Redis failed",

@@ -107,8 +107,8 @@ impl Protocols {
         let of_matchbox = Box::new(StdRng::from_rng(&mut *random));
         let of_relay = Box::new(StdRng::from_rng(&mut *random));
         Self {
-            matchbox: Matchbox::new(settings.matchbox, routing.clone(), of_matchbox),
-            relay: Relay::new(settings.relay, routing.clone(), of_relay),
+            matchbox: Matchbox::new(settings.matchbox, shard, routing.clone(), of_matchbox),
+            relay: Relay::new(settings.relay, shard, routing.clone(), of_relay),
             signal_fish: SignalFish::new(settings.signal_fish, shard, routing.clone(), random),
         }
     }
@@ -286,12 +286,6 @@ impl Protocols {
     /// An operator removes a member, who is told why. Returns whether it was there.
     pub fn kick(&mut self, now: Now, fx: &mut Effects, room: RoomId, member: MemberId, reason: &str) -> bool {
         self.signal_fish.kick(now, fx, room, member, reason)
-    }
-
-    /// Game data messages that were relayed since the start.
-    #[must_use]
-    pub fn relayed(&self) -> u64 {
-        self.signal_fish.relayed()
     }
 
     /// When those asked to join who entered a room since the last call.

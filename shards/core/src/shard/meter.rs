@@ -92,22 +92,53 @@ pub(super) struct Meter {
     pub(super) turns: Latency,
     /// From the beginning of the turn that read a game data message to the end of the turn that sent it last.
     pub(super) relays: Latency,
+    /// The same of the messages of the room relay.
+    pub(super) fanouts: Latency,
     /// From the turn that read a JoinRoom to the end of the turn that sent its RoomJoined.
     pub(super) joins: Latency,
-    /// Messages that were read and whose last send is still to come: since when, and how many.
-    unsent: Option<(Duration, u64)>,
+    /// Since when there are messages that were read and whose last send is still to come, and how many they are.
+    unsent: Option<(Duration, Forwarded)>,
+}
+
+/// Messages that were read and are for others, by protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Forwarded {
+    /// Game data.
+    pub(super) game_data: u64,
+    /// Of the room relay.
+    pub(super) of_relay: u64,
 }
 
 impl Meter {
-    /// A turn is over. `relayed` messages were read in it; `sent_all`: nothing of what was produced is left to be sent.
-    pub(super) fn turn_ended(&mut self, began: Duration, now: Duration, relayed: u64, sent_all: bool) {
+    /// These messages were read in the turn that began then.
+    #[inline(never)]
+    pub(super) fn read(&mut self, began: Duration, read: Forwarded) {
+        let (_, unsent) = self.unsent.get_or_insert((began, Forwarded::default()));
+        unsent.game_data += read.game_data;
+        unsent.of_relay += read.of_relay;
+    }
+
+    /// A turn is over. `sent_all`: nothing of what was produced is left to be sent.
+    pub(super) fn turn_ended(&mut self, began: Duration, now: Duration, sent_all: bool) {
         self.turns.record(now.saturating_sub(began), 1);
-        if relayed > 0 {
-            let (_, count) = self.unsent.get_or_insert((began, 0));
-            *count += relayed;
+        if sent_all && self.unsent.is_some() {
+            self.all_sent(now);
         }
-        if sent_all && let Some((since, count)) = self.unsent.take() {
-            self.relays.record(now.saturating_sub(since), count);
+    }
+
+    #[inline(never)]
+    fn all_sent(&mut self, now: Duration) {
+        let Some((since, unsent)) = self.unsent.take() else {
+            return;
+        };
+        let took = now.saturating_sub(since);
+        for (latency, count) in [
+            (&mut self.relays, unsent.game_data),
+            (&mut self.fanouts, unsent.of_relay),
+        ] {
+            if count > 0 {
+                latency.record(took, count);
+            }
         }
     }
 }
@@ -148,12 +179,16 @@ mod tests {
     #[test]
     fn a_message_is_relayed_when_its_last_send_is_done() {
         let mut meter = Meter::default();
-        meter.turn_ended(NOW, MS, 2, false);
-        meter.turn_ended(5 * MS, 6 * MS, 1, false);
-        assert_eq!(meter.relays.count(), 0);
-        meter.turn_ended(9 * MS, 20 * MS, 0, true);
+        let read = |game_data, of_relay| Forwarded { game_data, of_relay };
+        meter.read(NOW, read(2, 0));
+        meter.turn_ended(NOW, MS, false);
+        meter.read(5 * MS, read(1, 4));
+        meter.turn_ended(5 * MS, 6 * MS, false);
+        assert_eq!((meter.relays.count(), meter.fanouts.count()), (0, 0));
+        meter.turn_ended(9 * MS, 20 * MS, true);
         assert_eq!((meter.relays.count(), meter.relays.sum()), (3, 60 * MS));
-        meter.turn_ended(30 * MS, 31 * MS, 0, true);
+        assert_eq!((meter.fanouts.count(), meter.fanouts.sum()), (4, 80 * MS));
+        meter.turn_ended(30 * MS, 31 * MS, true);
         assert_eq!((meter.relays.count(), meter.turns.count()), (3, 4));
     }
 }

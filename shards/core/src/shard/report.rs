@@ -41,6 +41,8 @@ pub struct Figures {
     pub turns: Latency,
     /// Game data: from the beginning of the turn that read it to the end of the turn that sent it last.
     pub relays: Latency,
+    /// Messages of the room relay: the same.
+    pub fanouts: Latency,
     /// Joins: from the turn that read the message to the end of the turn that sent the answer.
     pub joins: Latency,
 }

@@ -4,7 +4,7 @@ use super::connection::Phase;
 use super::debts::Prices;
 use super::handshakes::Tls;
 use super::mail::{Post, Reload, Request};
-use super::meter::Meter;
+use super::meter::{Forwarded, Meter};
 use super::options::Options;
 use super::refused::RefusedAddresses;
 use super::report::{Counters, Figures, Report};
@@ -101,8 +101,8 @@ pub struct Shard<S: Sockets, P: Post<S::Socket>> {
     pub(super) counters: Counters,
     pub(super) tls: Tls,
     pub(super) meter: Meter,
-    /// Game data messages that had been read when the turn began.
-    pub(super) relayed: u64,
+    /// Messages for others that had been read when the turn began.
+    pub(super) forwarded: Forwarded,
     /// Connections that get a stream; some may have ended.
     pub(super) streams: Vec<Slot>,
     /// Connections that are not read until they have paid.
@@ -161,7 +161,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             counters: Counters::default(),
             tls: Tls::new(tls),
             meter: Meter::default(),
-            relayed: 0,
+            forwarded: Forwarded::default(),
             streams: Vec::new(),
             paying: 0,
             options,
@@ -227,7 +227,11 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let Meter {
-            turns, relays, joins, ..
+            turns,
+            relays,
+            fanouts,
+            joins,
+            ..
         } = self.meter.clone();
         let is_open = |slot: &&Slot| {
             let connection = self.slots.get(**slot);
@@ -239,6 +243,7 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
             paying: self.paying,
             turns,
             relays,
+            fanouts,
             joins,
         }
     }

@@ -3,6 +3,7 @@
 
 use super::connection::Phase;
 use super::mail::{Mail, Post, Request};
+use super::meter::Forwarded;
 use super::state::Shard;
 use crate::Now;
 use crate::slot::Slot;
@@ -66,13 +67,28 @@ impl<S: Sockets, P: Post<S::Socket>> Shard<S, P> {
     /// clock, from which latencies are measured.
     pub fn turn_ended(&mut self, now: Duration) {
         let began = self.now.monotonic;
-        let relayed = self.protocols.relayed();
-        let fresh = relayed - std::mem::replace(&mut self.relayed, relayed);
+        let read = self.protocols.signal_fish.relayed() + self.protocols.relay.counters().messages;
+        if read != self.forwarded.game_data + self.forwarded.of_relay {
+            self.measure_forwarded(began);
+        }
         let sent_all = self.due.is_empty() && !self.effects.outboxes.has_fresh();
-        self.meter.turn_ended(began, now, fresh, sent_all);
+        self.meter.turn_ended(began, now, sent_all);
         for asked_at in self.protocols.take_joined() {
             self.meter.joins.record(now.saturating_sub(asked_at), 1);
         }
+    }
+
+    /// Messages for others were read in the turn that began then.
+    #[inline(never)]
+    fn measure_forwarded(&mut self, began: Duration) {
+        let game_data = self.protocols.signal_fish.relayed();
+        let of_relay = self.protocols.relay.counters().messages;
+        let before = std::mem::replace(&mut self.forwarded, Forwarded { game_data, of_relay });
+        let read = Forwarded {
+            game_data: game_data - before.game_data,
+            of_relay: of_relay - before.of_relay,
+        };
+        self.meter.read(began, read);
     }
 
     fn tell_observer(&mut self) {

@@ -44,8 +44,10 @@ impl Counts {
             Ask::OpenRoom { ip, app, game } => self.open_room(now, *ip, *app, game),
             // The share of an address has tests of its own; what was answered holds.
             Ask::Authenticate { .. } => !refused,
-            // So have the rates of the relay.
-            Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } | Ask::Sit { .. } => !refused,
+            // So have the rates of the relay, and directories of apps.
+            Ask::FindApp { .. } | Ask::Verify { .. } | Ask::Enter { .. } | Ask::Lend { .. } | Ask::Sit { .. } => {
+                !refused
+            }
         };
         assert_eq!(!refused, expected, "{ask:?} was answered with {verdict:?} at {now:?}");
         match (ask, verdict) {

@@ -314,7 +314,8 @@ impl Ledger {
 pub(super) fn code(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::ConnectionsPerIp { .. } => "TOO_MANY_CONNECTIONS",
-        Refusal::Connections => "SERVICE_UNAVAILABLE",
+        Refusal::Connections | Refusal::Directory => "SERVICE_UNAVAILABLE",
+        Refusal::App => "INVALID_APP_ID",
         Refusal::Banned => "UNAUTHORIZED",
         Refusal::JoinRate { .. }
         | Refusal::CreationRate { .. }

@@ -1,6 +1,7 @@
 //! What peers send: signals, signs of life, and what is ignored.
 
 use super::super::event::Message;
+use super::super::journal;
 use super::settings::Topology;
 use super::state::{Matchbox, Peer, Room};
 use super::wire::{self, ClientMessage};
@@ -25,7 +26,9 @@ impl Matchbox {
             self.counters.ignored += 1;
             if too_many && self.settings.invalid_messages_max > 0 {
                 self.counters.closed_invalid += 1;
-                cx.close(1008, "too many invalid messages");
+                let reason = "too many invalid messages";
+                journal::closed(self.shard, cx.slot, self.address(cx.slot), 1008, reason);
+                cx.close(1008, reason);
                 self.left(cx);
             }
             return;

@@ -2,6 +2,7 @@
 
 use super::super::by_slot::BySlot;
 use super::super::event::Opening;
+use super::super::journal;
 use super::counters::{Counters, Gauges};
 use super::settings::{Settings, Topology};
 use super::wire;
@@ -22,6 +23,7 @@ const JSON: Dialect = Dialect(0);
 
 /// The peers and rooms of one shard.
 pub struct Matchbox {
+    pub(super) shard: ShardIndex,
     pub(super) settings: Settings,
     routing: Routing,
     random: Box<dyn Rng + Send>,
@@ -59,10 +61,11 @@ struct Wanted<'a> {
 impl Matchbox {
     /// No peers yet. `random` makes their ids.
     #[must_use]
-    pub fn new(settings: Settings, routing: Routing, mut random: Box<dyn Rng + Send>) -> Self {
+    pub fn new(settings: Settings, shard: ShardIndex, routing: Routing, mut random: Box<dyn Rng + Send>) -> Self {
         // With the routing's seeds the keys of a shard would share their low hash bits.
         let hashing = draw_hashing(&mut *random);
         Self {
+            shard,
             settings,
             routing,
             random,
@@ -103,11 +106,11 @@ impl Matchbox {
     pub fn opened(&mut self, cx: &mut Cx<'_>, opening: &Opening) {
         let wanted = self.wanted(opening);
         let Some(handle) = self.rooms.find_or_open(wanted.key()) else {
-            return self.refuse(cx);
+            return self.refuse(cx, opening.client);
         };
         let Some(room) = self.rooms.get_mut(handle) else { return };
         if room.members.all().len() >= self.settings.peers_per_room_max {
-            return self.refuse(cx);
+            return self.refuse(cx, opening.client);
         }
         let id = MemberId::from_random(random_bytes(&mut *self.random));
         cx.send(Kind::Text, |out| wire::write_id_assigned(id, out));
@@ -173,9 +176,11 @@ impl Matchbox {
     }
 
     /// The room is full, or there are more rooms than can be counted.
-    fn refuse(&mut self, cx: &mut Cx<'_>) {
+    fn refuse(&mut self, cx: &mut Cx<'_>, ip: IpAddr) {
         self.counters.peers_refused += 1;
-        cx.close(1008, "Room is full");
+        let reason = "Room is full";
+        journal::closed(self.shard, cx.slot, Some(ip), 1008, reason);
+        cx.close(1008, reason);
     }
 
     fn wanted<'a>(&self, opening: &'a Opening) -> Wanted<'a> {

@@ -1,6 +1,7 @@
 //! What clients send: it is counted, checked and forwarded as it came.
 
 use super::super::event::Message;
+use super::super::journal;
 use super::state::{Client, Held, Relay, Session};
 use super::wire;
 use crate::admission::{Ask, Refusal, Verdict};
@@ -119,7 +120,9 @@ impl Relay {
         cx.send(Kind::Text, |out| out.extend_from_slice(wire::SCHEMA_ERROR));
         if too_many {
             self.counters.closed_invalid += 1;
-            cx.close(1008, "too many invalid messages");
+            let reason = "too many invalid messages";
+            journal::closed(self.shard, cx.slot, self.address(cx.slot), 1008, reason);
+            cx.close(1008, reason);
             self.left(cx);
         }
     }

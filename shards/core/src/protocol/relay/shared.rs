@@ -52,7 +52,7 @@ impl Relay {
         if let Err((answer, refusal)) = self.enter(cx, *entering, Some(Box::new(seat))) {
             cx.fx.notify(Notice::SeatEnded(Seat::new(room, client)));
             self.pools.leave(ip, cx.fx);
-            self.refuse(cx, &answer, refusal);
+            self.refuse(cx, ip, &answer, refusal);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::by_slot::BySlot;
 use super::super::event::Opening;
+use super::super::journal;
 use super::counters::{Counters, Gauges};
 use super::entrance::{self, Refusal, Wish};
 use super::pools::Pools;
@@ -25,6 +26,7 @@ const TEXT: Dialect = Dialect(0);
 
 /// The sessions and rooms of one shard.
 pub struct Relay {
+    pub(super) shard: ShardIndex,
     pub(super) settings: Settings,
     routing: Routing,
     pub(super) random: Box<dyn Rng + Send>,
@@ -87,11 +89,12 @@ pub(super) struct Room {
 impl Relay {
     /// No sessions yet. `random` makes the ids of clients.
     #[must_use]
-    pub fn new(settings: Settings, routing: Routing, mut random: Box<dyn Rng + Send>) -> Self {
+    pub fn new(settings: Settings, shard: ShardIndex, routing: Routing, mut random: Box<dyn Rng + Send>) -> Self {
         // With the routing's seeds the keys of a shard would share their low hash bits.
         let hashing = draw_hashing(&mut *random);
         let shared = settings.shared;
         Self {
+            shard,
             settings,
             routing,
             random,
@@ -149,7 +152,7 @@ impl Relay {
         }
         let Wish { room, token } = match checked {
             Ok(wish) => wish,
-            Err(refusal) => return self.refuse(cx, &answer, refusal),
+            Err(refusal) => return self.refuse(cx, opening.client, &answer, refusal),
         };
         let ip = opening.client;
         self.sessions.insert(
@@ -202,7 +205,7 @@ impl Relay {
                         };
                         if let Some(Session::Entering(entering)) = self.sessions.remove(cx.slot) {
                             self.stand_up(&entering, cx.fx);
-                            self.refuse(cx, &entering.answer, refusal);
+                            self.refuse(cx, ip, &entering.answer, refusal);
                         }
                     }
                     other => grant::give_back(other, cx.fx),
@@ -219,7 +222,7 @@ impl Relay {
         let ip = entering.ip;
         if let Err((answer, refusal)) = self.enter(cx, *entering, None) {
             self.pools.leave(ip, cx.fx);
-            self.refuse(cx, &answer, refusal);
+            self.refuse(cx, ip, &answer, refusal);
         }
     }
 
@@ -274,9 +277,10 @@ impl Relay {
     }
 
     /// The upgrade succeeds, and the connection is closed with the reason.
-    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, answer: &[u8], refusal: Refusal) {
+    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, ip: IpAddr, answer: &[u8], refusal: Refusal) {
         self.counters.refused[refusal as usize] += 1;
         let (code, reason) = refusal.close();
+        journal::closed(self.shard, cx.slot, Some(ip), code, reason);
         cx.accept(answer);
         cx.close(code, reason);
     }

@@ -2,18 +2,21 @@
 
 use super::dialect::{JSON, MESSAGE_PACK};
 use super::failure::Failure;
-use super::pending::{Introduction, Wanted, Wish};
+use super::pending::{Introduction, Pending, Wanted, Wish};
 use super::settings::Settings;
 use super::state::SignalFish;
 use super::tell::{self, tell};
 use super::wire::{Authenticate, ErrorCode, GameDataFormat, PlayerNameRules, ProtocolInfo, RateLimits, ServerMessage};
-use crate::admission::{AppIndex, Ask};
+use crate::admission::{AppIndex, Ask, FoundApp};
 use crate::effects::Cx;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Longest platform or version that is kept, in bytes.
 const INTRODUCTION_BYTES_MAX: usize = 128;
+/// Longest id that a directory is asked for, in bytes.
+const APP_ID_BYTES_MAX: usize = 256;
 
 impl SignalFish {
     /// # Errors
@@ -35,6 +38,7 @@ impl SignalFish {
             platform: message.platform.as_deref().map(Into::into),
             sdk_version: message.sdk_version.as_deref().map(Into::into),
             format: message.game_data_format,
+            app: None,
         };
         if !self.settings.require_auth {
             self.introduce(cx, None, introduction);
@@ -43,11 +47,24 @@ impl SignalFish {
                 return Ok(());
             };
             self.ask_leave(cx, Wish::Authenticate(app, introduction), Ask::Authenticate { app, ip });
+        } else if self.settings.directory && message.app_id.len() <= APP_ID_BYTES_MAX {
+            let Some(ip) = self.sessions.get(cx.slot).map(|session| session.ip) else {
+                return Ok(());
+            };
+            let app_id = (*message.app_id).into();
+            self.wait(cx.slot, Pending::App(introduction));
+            cx.ask(Ask::FindApp { app_id, ip });
         } else {
-            let failure = Failure::new("InvalidAppId", ErrorCode::InvalidAppId);
-            self.fail(cx, Wanted::App, failure);
+            self.fail(cx, Wanted::App, Failure::unknown_app());
         }
         Ok(())
+    }
+
+    /// A directory has the app, and admission has counted the attempt.
+    pub(super) fn found(&mut self, cx: &mut Cx<'_>, app: Arc<FoundApp>, mut introduction: Introduction) {
+        let index = app.index;
+        introduction.app = Some(app);
+        self.introduce(cx, Some(index), introduction);
     }
 
     /// The app is accepted. Platform and version are checked next; a client that fails there may try again.
@@ -96,8 +113,8 @@ impl SignalFish {
         let Some(introduction) = &session.introduction else {
             return;
         };
-        let (app_name, rate_limits) = match self.settings.app(session.app) {
-            Some(app) => (app.app_name.as_str(), rate_limits(app.rate_limit_per_minute)),
+        let (app_name, rate_limits) = match self.app_of(session) {
+            Some(app) => (app.name, rate_limits(app.rate_limit_per_minute)),
             None => ("default", OPEN_RATE_LIMITS),
         };
         let authenticated = ServerMessage::Authenticated {

@@ -57,9 +57,16 @@ impl Failure {
                 return Self::new(text, ErrorCode::TooManyConnections);
             }
             Refusal::Banned => return Self::new("Your address is banned", ErrorCode::Unauthorized),
+            Refusal::App => return Self::unknown_app(),
+            Refusal::Directory => return Self::new("App lookup failed", ErrorCode::ServiceUnavailable),
             Refusal::Connections => return Self::new("Server is full", ErrorCode::ServiceUnavailable),
         };
         Self::new(text, ErrorCode::RateLimitExceeded)
+    }
+
+    /// Nobody knows the app.
+    pub(super) fn unknown_app() -> Self {
+        Self::new("InvalidAppId", ErrorCode::InvalidAppId)
     }
 
     /// For what cannot happen.

@@ -5,7 +5,7 @@ use super::pending::{Arrival, CodedJoin, Creation, Join, Wanted, Wish};
 use super::room::key;
 use super::state::SignalFish;
 use super::wire::{ErrorCode, GameName, JoinRoom, PlayerName, RoomCode};
-use crate::admission::{AppIndex, Ask};
+use crate::admission::Ask;
 use crate::effects::Cx;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ impl SignalFish {
             return;
         };
         let (ip, app) = (session.ip, session.app);
-        let valid = self.check_join(message, app, session.membership.room().is_some(), cx.now.monotonic);
+        let app_max = self.app_of(session).and_then(|app| app.max_players_per_room);
+        let valid = self.check_join(message, app_max, session.membership.room().is_some(), cx.now.monotonic);
         let Some(code) = &message.room_code else {
             return match valid {
                 Ok(join) => self.ask_permit(cx, Creation::Generated(join)),
@@ -36,7 +37,7 @@ impl SignalFish {
     fn check_join(
         &self,
         message: &JoinRoom<'_>,
-        app: Option<AppIndex>,
+        app_max: Option<u8>,
         in_room: bool,
         asked_at: Duration,
     ) -> Result<Join, Failure> {
@@ -45,7 +46,7 @@ impl SignalFish {
             .map_err(|error| Failure::new(error.to_string(), ErrorCode::InvalidGameName))?;
         let name = PlayerName::parse(&message.player_name, &settings.player_names)
             .map_err(|error| Failure::new(error.to_string(), ErrorCode::InvalidPlayerName))?;
-        let max_players = self.check_max_players(message.max_players, app)?;
+        let max_players = self.check_max_players(message.max_players, app_max)?;
         if in_room {
             return Err(Failure::already_in_room());
         }
@@ -59,9 +60,8 @@ impl SignalFish {
     }
 
     /// An absent number is the default, lowered to the app's limit; a given one over a limit is refused (D25).
-    fn check_max_players(&self, asked: Option<u8>, app: Option<AppIndex>) -> Result<u8, Failure> {
+    fn check_max_players(&self, asked: Option<u8>, app_max: Option<u8>) -> Result<u8, Failure> {
         let settings = &*self.settings;
-        let app_max = settings.app(app).and_then(|app| app.max_players_per_room);
         let max = settings.max_players_limit.min(app_max.unwrap_or(u8::MAX));
         let max_players = asked.unwrap_or_else(|| settings.default_max_players.min(max));
         if max_players < 1 {

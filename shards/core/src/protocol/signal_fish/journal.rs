@@ -20,7 +20,7 @@ impl SignalFish {
         };
         let room = session.membership.room().and_then(|room| self.rooms.get(room));
         Line {
-            app: self.settings.app(session.app).map(|app| app.app_id.as_str()),
+            app: self.app_of(session).map(|app| app.app_id),
             room: room.map(|room| room.id()),
             ..session.add_to(line)
         }

@@ -4,6 +4,7 @@ use super::observation::Observation;
 use super::state::SignalFish;
 use super::wire::PlayerId;
 use crate::room::RoomHandle;
+use crate::slot::Slot;
 
 impl SignalFish {
     /// What happened since the last call; nothing if nobody observes.
@@ -18,18 +19,19 @@ impl SignalFish {
         }
     }
 
-    /// A room was opened.
-    pub(super) fn observe_opened(&mut self, handle: RoomHandle) {
+    /// The session at `slot` opened a room.
+    pub(super) fn observe_opened(&mut self, slot: Slot, handle: RoomHandle) {
         if !self.settings.observed {
             return;
         }
         let Some(entry) = self.rooms.entry(handle) else { return };
-        let app = self.settings.app(entry.key.app());
+        let session = self.sessions.get(slot);
+        let app = session.and_then(|session| self.app_of(session));
         let opened = Observation::RoomOpened {
             room: entry.id,
             game: entry.room.game().as_str().into(),
             code: entry.room.code().as_str().into(),
-            app: app.map(|app| app.app_id.as_str().into()),
+            app: app.map(|app| app.app_id.into()),
             max_players: entry.room.max_players(),
         };
         self.observations.push(opened);

@@ -101,7 +101,7 @@ impl SignalFish {
             Ok(room) => {
                 self.counters.rooms_created += 1;
                 self.log_room(id, None, "room created");
-                self.observe_opened(room);
+                self.observe_opened(cx.slot, room);
                 self.enter(cx, room, join);
             }
             Err(entry) => self.no_code(cx, entry.permit),

@@ -3,8 +3,9 @@
 use super::failure::Failure;
 use super::room::Token;
 use super::wire::{GameDataFormat, GameName, PlayerId, PlayerName, RoomCode, RoomId};
-use crate::admission::{AppIndex, Permit};
+use crate::admission::{AppIndex, FoundApp, Permit};
 use crate::room::RoomKey;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a waiting session waits for, and what it does then.
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub(super) enum Pending {
     /// Leave of admission.
     Leave(Wish),
+    /// What a directory says about its app.
+    App(Introduction),
     /// The permit for a room.
     Permit(Creation),
     /// Another session's permit for the same room.
@@ -66,6 +69,8 @@ pub(super) struct Introduction {
     pub(super) platform: Option<Box<str>>,
     pub(super) sdk_version: Option<Box<str>>,
     pub(super) format: Option<GameDataFormat>,
+    /// Its app, if a directory has found it.
+    pub(super) app: Option<Arc<FoundApp>>,
 }
 
 /// A valid wish to play, apart from the room.

@@ -60,6 +60,8 @@ pub struct Settings {
     pub game_relay_mappings: BTreeMap<String, String>,
     /// Somebody observes rooms and players. Set by the embedding program, by no key.
     pub observed: bool,
+    /// Whether apps that are in no list may be found by a directory.
+    pub directory: bool,
 }
 
 /// The SDK gate (protocol 2.4, D4).
@@ -75,6 +77,15 @@ pub struct SdkCompatibility {
     pub capabilities: BTreeMap<String, Vec<String>>,
     /// Notes by platform.
     pub notes: BTreeMap<String, String>,
+}
+
+/// An app as a session sees it, wherever it is known from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AppOf<'a> {
+    pub(super) app_id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) max_players_per_room: Option<u8>,
+    pub(super) rate_limit_per_minute: Option<u32>,
 }
 
 /// One registered app, as far as sessions need it. Its room and authentication limits are admission's.
@@ -93,9 +104,15 @@ pub struct App {
 }
 
 impl Settings {
-    /// The app of a session, if it has one.
-    pub(super) fn app(&self, index: Option<AppIndex>) -> Option<&App> {
-        self.apps.get(index?.0 as usize)
+    /// An app of the list.
+    pub(super) fn app(&self, index: Option<AppIndex>) -> Option<AppOf<'_>> {
+        let app = self.apps.get(index?.0 as usize)?;
+        Some(AppOf {
+            app_id: &app.app_id,
+            name: &app.app_name,
+            max_players_per_room: app.max_players_per_room,
+            rate_limit_per_minute: app.rate_limit_per_minute,
+        })
     }
 }
 
@@ -129,6 +146,7 @@ impl Default for Settings {
             default_relay_type: "matchbox".to_owned(),
             game_relay_mappings: BTreeMap::new(),
             observed: false,
+            directory: false,
         }
     }
 }

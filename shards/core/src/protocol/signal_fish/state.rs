@@ -4,8 +4,9 @@ use super::counters::{Counters, Gauges};
 use super::observation::Observation;
 use super::records::Records;
 use super::room::Room;
+use super::session::Session;
 use super::sessions::Sessions;
-use super::settings::Settings;
+use super::settings::{AppOf, Settings};
 use crate::admission::AppIndex;
 use crate::entry::{Openings, Routing, draw_hashing};
 use crate::room::{Replays, Rooms};
@@ -72,6 +73,23 @@ impl SignalFish {
     pub fn reload(&mut self, settings: Arc<Settings>) {
         index_apps(&settings, &mut self.apps);
         self.settings = settings;
+    }
+
+    /// The app of a session, if it has one: of the list, or found by a directory.
+    pub(super) fn app_of<'a>(&'a self, session: &'a Session) -> Option<AppOf<'a>> {
+        match session
+            .introduction
+            .as_ref()
+            .and_then(|introduction| introduction.app.as_deref())
+        {
+            Some(found) => Some(AppOf {
+                app_id: &found.app_id,
+                name: &found.name,
+                max_players_per_room: found.max_players_per_room,
+                rate_limit_per_minute: found.limits.authentications_per_minute_max,
+            }),
+            None => self.settings.app(session.app),
+        }
     }
 
     /// What happened since the start.

@@ -55,6 +55,7 @@ impl SignalFish {
             Ask::Connect { .. }
             | Ask::ConnectSecurely { .. }
             | Ask::Authenticate { .. }
+            | Ask::FindApp { .. }
             | Ask::Verify { .. }
             | Ask::Enter { .. }
             | Ask::Lend { .. }
@@ -99,6 +100,10 @@ impl SignalFish {
             Some(Pending::Leave(wish)) => match grant::leave(verdict, cx.fx) {
                 Ok(()) => self.granted(cx, wish),
                 Err(denied) => self.fail(cx, wish.wanted(), Failure::denied(denied, "")),
+            },
+            Some(Pending::App(introduction)) => match grant::app(verdict, cx.fx) {
+                Ok(app) => self.found(cx, app, introduction),
+                Err(denied) => self.fail(cx, Wanted::App, Failure::denied(denied, "")),
             },
             Some(Pending::Permit(creation)) => match grant::permit(verdict, cx.fx) {
                 Ok(permit) => self.open(cx, creation, permit),
