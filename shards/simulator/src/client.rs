@@ -1,7 +1,7 @@
 //! A scripted client: asks for an upgrade, sends what it is told, and remembers everything it gets.
 
 use crate::frames::{Frame, Input, masked_binary, masked_close, masked_ping, masked_pong, masked_text};
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, Version};
 use serde_json::Value;
 use signal_fish_core::ListenerIndex;
 use std::collections::VecDeque;
@@ -115,6 +115,15 @@ impl Client {
     pub fn behind(mut self, bytes: &[u8]) -> Self {
         self.outgoing.splice(..0, bytes.iter().copied());
         self
+    }
+
+    /// The same client, which speaks TLS. `says_goodbye`: it announces the end of its direction.
+    #[must_use]
+    pub fn over(self, version: Version, says_goodbye: bool) -> Self {
+        Self {
+            tls: Some(Box::new(ClientTls::new(version, says_goodbye))),
+            ..self
+        }
     }
 
     fn new(stage: Stage, outgoing: Vec<u8>) -> Self {

@@ -3,7 +3,6 @@
 //! What is inside of the records is random, as it has to be. Everything that could change a schedule is not: the key is of a
 //! kind whose signatures always have the same length, and no session is resumed.
 
-use crate::client::Client;
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, SerialNumber};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -142,15 +141,6 @@ impl ClientTls {
             }
         }
         plaintext
-    }
-}
-
-impl Client {
-    /// The same client, which speaks TLS. `says_goodbye`: it announces the end of its direction.
-    #[must_use]
-    pub fn over(mut self, version: Version, says_goodbye: bool) -> Self {
-        self.tls = Some(Box::new(ClientTls::new(version, says_goodbye)));
-        self
     }
 }
 
