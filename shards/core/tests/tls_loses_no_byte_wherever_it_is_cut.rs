@@ -341,6 +341,34 @@ fn an_end_without_close_notify_is_an_end() {
     assert_eq!(taken.received, Received::Ended);
 }
 
+/// Somebody who announced the end may still read answers, unless the connection is lost.
+#[test]
+fn a_loss_behind_close_notify_is_noticed() {
+    let acceptor = acceptor(ClientAuth::None, None);
+    for version in VERSIONS {
+        for (behind, expected) in [
+            (Received::Lost, Received::Lost),
+            (Received::Ended, Received::Ended),
+            (Received::Nothing, Received::Ended),
+        ] {
+            let config = Arc::new(config(version, None));
+            let (mut secure, mut client) = connect(&acceptor, &config, b"").expect("connected");
+            client.send_close_notify();
+            let mut input = vec![said(&mut client), b"nobody reads this".to_vec()].into_iter();
+            let mut raw = |buffer: &mut [u8]| match input.next() {
+                Some(bytes) => {
+                    buffer[..bytes.len()].copy_from_slice(&bytes);
+                    Received::Bytes(bytes.len())
+                }
+                None => behind,
+            };
+            let (mut scratch, mut out) = (vec![0; 4096], vec![0; 4096]);
+            let taken = secure.receive(&mut raw, &mut scratch, &mut out, true);
+            assert_eq!(taken.received, expected);
+        }
+    }
+}
+
 #[test]
 fn nonsense_and_too_much_of_it_fail() {
     let acceptor = acceptor(ClientAuth::None, None);
