@@ -11,7 +11,7 @@ import tempfile
 from url_rooms import judge, latency, ours, run
 
 IDLE = ["--connections", "5000", "--ramp", "50", "--duration", "5", "--warm-up", "2"]
-RELAY = ["--rooms", "100", "--players", "9", "--rate", "1.5", "--payload", "150", "--warm-up", "2", "--drain", "10"]
+RELAY = ["--rooms", "100", "--players", "9", "--rate", "1.5", "--payload", "150", "--ramp", "8", "--warm-up", "2", "--drain", "10"]
 # Many members of a game share this machine.
 OPEN = {"SIGNAL_FISH_SECURITY__TRANSPORT__TLS__HANDSHAKES_PER_SEC_PER_IP": "1000000"}
 
