@@ -34,7 +34,7 @@ fn dies_of_a_fault_in(thread: &str) {
 
     // Standard error has it in one line of its own, the log in another one.
     let said = "a test asked for this fault";
-    wait_until("the last words are read", || server.log().matches(said).count() >= 2);
+    wait_until("the last words are read", || server.times(said) >= 2);
     let log = server.log();
     let plain = log
         .lines()

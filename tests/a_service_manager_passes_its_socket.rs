@@ -75,7 +75,7 @@ fn it_is_served_and_outlives_the_server() {
         drop((ada, bob));
         assert_eq!(server.wait_for_exit().code(), Some(0), "{}", server.log());
         let mut raw = Raw::connect(address);
-        raw.ask("GET /healthz", "");
+        raw.ask("GET /", "");
         waiting = Some(raw);
     }
 }

@@ -36,7 +36,7 @@ impl Changing {
     }
 
     fn reload(&self, line: &str) {
-        let count = || self.server.log().matches(line).count();
+        let count = || self.server.times(line);
         let before = count();
         self.server.signal(Signal::HUP);
         wait_until(line, || count() > before);
@@ -165,9 +165,7 @@ fn a_faulty_file_changes_nothing_and_is_named() {
     std::fs::write(&changing.file, faulty).expect("the file is written");
     changing.reload("70000");
     let stays = "stays as it is";
-    wait_until("both faults are named", || {
-        changing.server.log().matches(stays).count() >= 2
-    });
+    wait_until("both faults are named", || changing.server.times(stays) >= 2);
     let log = changing.server.log();
     let lines: Vec<_> = log.lines().filter(|line| line.contains(stays)).collect();
     assert_eq!(lines.len(), 2, "{log}");
@@ -217,9 +215,7 @@ fn the_level_changes_and_what_needs_a_restart_is_named() {
     assert!(!since.contains("INFO") && !since.contains("WARN"), "{since}");
     // The level is back, and a change that was named before waits still.
     changing.change(json!({"logging": {"level": "debug"}}));
-    wait_until("keys are named again", || {
-        changing.server.log().matches(waiting).count() == 2
-    });
+    wait_until("keys are named again", || changing.server.times(waiting) == 2);
 }
 
 /// SIGHUP never kills: not while the server starts, not in numbers, not while it drains.

@@ -164,7 +164,7 @@ impl Server {
         let mut found = None;
         super::wait_until(&said, || {
             let log = self.log.lock().expect("log");
-            found = log.lines.iter().find_map(|line| address_behind(line, &said));
+            found = log.all.lines().find_map(|line| address_behind(line, &said));
             found.is_some()
         });
         found.expect("found")
@@ -252,7 +252,14 @@ impl Server {
         }
     }
 
-    /// The last lines that it printed.
+    /// How often it printed this since its start.
+    #[must_use]
+    pub fn times(&self, text: &str) -> usize {
+        self.log.lock().expect("log").all.matches(text).count()
+    }
+
+    /// The last lines that it printed. What is counted there becomes less when lines leave at the front: count with
+    /// [`Self::times`].
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().expect("log").lines.join("\n")

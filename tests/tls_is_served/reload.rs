@@ -28,7 +28,7 @@ fn sighup_shows_a_new_certificate_and_nobody_notices() {
     let mut client = connect(&files, server.addr);
     for round in 0..100 {
         files.renew();
-        let count = || server.log().matches("the configuration was reloaded").count();
+        let count = || server.times("the configuration was reloaded");
         let before = count();
         server.signal(Signal::HUP);
         ping(&mut client);
@@ -45,7 +45,7 @@ fn sighup_shows_a_new_certificate_and_nobody_notices() {
     for (name, text) in [("server.pem", "nonsense"), ("server.key", files.leaf().1.as_str())] {
         let kept = file(name);
         files.write(name, text);
-        let count = || server.log().matches("stays as it is").count();
+        let count = || server.times("stays as it is");
         let before = count();
         server.signal(Signal::HUP);
         wait_until("the refusal", || count() > before);
