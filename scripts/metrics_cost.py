@@ -5,7 +5,8 @@ usage: scripts/metrics_cost.py SERVER LOADTEST [SECONDS]
 
 Starts the server and a relay load, and then lets periods in which /metrics and /metrics/prom are read every second and a
 stream is open alternate with periods in which nobody asks. Compares the CPU time of the server per delivered message.
-Periods of one run are compared, because two runs differ more than that. Linux only; the load and the server need a core each.
+Periods of one run are compared, because two runs differ more than that. Linux only. The server has the first processor for
+itself; the load and whoever scrapes share the second one.
 """
 
 import json
@@ -74,6 +75,9 @@ def main():
             process = subprocess.Popen(
                 [server, "--bind", "127.0.0.1", "--port", "0", "--shards", "1", "--no-pin"], cwd=folder, stdout=log, stderr=log
             )
+        first, second, *_ = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(process.pid, {first})
+        os.sched_setaffinity(0, {second})
         address = None
         while not address:
             time.sleep(0.05)
